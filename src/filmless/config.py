@@ -1,0 +1,148 @@
+"""One frozen Settings for a process, read once: flags over environment over TOML file over defaults.
+
+Every limit of the product has its name here; `docs/settings.md` lists them (a test fails when one is missing).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from filmless.errors import Refused
+
+
+class Settings(BaseSettings):
+    """All settings. `FILMLESS_<NAME>` in the environment, `name` in the TOML file `FILMLESS_CONFIG`."""
+
+    model_config = SettingsConfigDict(env_prefix="FILMLESS_", frozen=True, extra="forbid")
+
+    # Where things are
+    data: Path = Field(Path("filmless-data"), description="Folder of the database, the blobs and the spool.")
+    database_url: str | None = Field(
+        None, description="SQLAlchemy address of the database; unset: SQLite in the data folder."
+    )
+    http: str = Field("127.0.0.1:8080", description="HOST:PORT of the web server.")
+    dicom: str = Field("127.0.0.1:11112", description="HOST:PORT of the DICOM listener.")
+    dicom_tls: str | None = Field(None, description="HOST:PORT of the DICOM listener over TLS; unset: none.")
+    ae_title: str = Field("FILMLESS", description="Our AE title.", min_length=1, max_length=16)
+    public_url: str | None = Field(
+        None, description="Address that browsers use, when a proxy stands in front (links, Secure cookies)."
+    )
+
+    # TLS (PEM files)
+    http_tls_certificate: Path | None = Field(None, description="PEM certificate chain of the web server.")
+    http_tls_key: Path | None = Field(None, description="PEM private key (PKCS#8) of the web server.")
+    dicom_tls_certificate: Path | None = Field(None, description="PEM certificate chain of the DICOM listener.")
+    dicom_tls_key: Path | None = Field(None, description="PEM private key of the DICOM listener.")
+    dicom_tls_ca: Path | None = Field(
+        None, description="PEM authorities that sign our peers' certificates; required with dicom_tls."
+    )
+
+    # Processes
+    web_workers: int = Field(1, description="Web server processes.", ge=1, le=64)
+    dicom_processes: int = Field(1, description="DICOM listener processes on one port (SO_REUSEPORT).", ge=1, le=64)
+    decoder_processes: int = Field(2, description="Processes that decode pixel data, per server process.", ge=1, le=64)
+    log_level: str = Field("info", description="debug, info, warning or error.")
+    log_format: str = Field("auto", description="json, text, or auto (text on a terminal).")
+    shutdown_timeout_s: float = Field(20.0, description="Time to finish work in hand on SIGTERM.", gt=0)
+
+    # DICOM network limits (PS3.8)
+    pdu_max_bytes: int = Field(1 << 20, description="Longest PDU that we offer to receive.", ge=4096, le=1 << 26)
+    associations_max: int = Field(64, description="Associations open at once; more are refused as transient.", ge=1)
+    associations_per_peer_max: int = Field(16, description="Associations open at once from one address.", ge=1)
+    association_request_max_bytes: int = Field(1 << 18, description="Longest A-ASSOCIATE-RQ accepted.", ge=4096)
+    artim_timeout_s: float = Field(30.0, description="ARTIM: time to send the request, or to close.", gt=0)
+    association_idle_timeout_s: float = Field(300.0, description="An association without traffic is aborted.", gt=0)
+    network_timeout_s: float = Field(60.0, description="Longest wait for the rest of a PDU, or for a peer.", gt=0)
+    connect_timeout_s: float = Field(10.0, description="Longest wait for a connection to a peer.", gt=0)
+    command_max_bytes: int = Field(1 << 16, description="Longest DIMSE command set accepted.", ge=1024)
+    identifier_max_bytes: int = Field(1 << 20, description="Longest C-FIND, C-MOVE or C-GET identifier.", ge=1024)
+
+    # What may come in
+    instance_max_bytes: int = Field(16 << 30, description="Longest instance accepted.", ge=1 << 20)
+    header_max_bytes: int = Field(256 << 20, description="Longest data set without its pixel data.", ge=1 << 16)
+    sequence_depth_max: int = Field(64, description="Deepest nesting of sequences read.", ge=4, le=512)
+    elements_max: int = Field(2_000_000, description="Most elements read from one data set.", ge=1000)
+    inflate_max_bytes: int = Field(1 << 30, description="Longest data set out of a deflated one.", ge=1 << 20)
+    frames_max: int = Field(1_000_000, description="Most frames in one instance.", ge=1)
+    stow_request_max_bytes: int = Field(64 << 30, description="Longest STOW-RS request.", ge=1 << 20)
+    upload_file_max_bytes: int = Field(16 << 30, description="Longest file in an upload.", ge=1 << 20)
+    zip_members_max: int = Field(200_000, description="Most files in an uploaded or imported ZIP.", ge=1)
+    zip_ratio_max: int = Field(200, description="Most times a ZIP member may grow when unpacked.", ge=2)
+    disk_reserve_bytes: int = Field(256 << 20, description="Below this much free disk nothing is accepted.", ge=0)
+
+    # What may go out
+    query_page_max: int = Field(1000, description="Most matches in one page of a query.", ge=1)
+    query_page_default: int = Field(100, description="Matches in a page when the caller names no limit.", ge=1)
+    find_matches_max: int = Field(100_000, description="Most matches of one C-FIND.", ge=1)
+    decode_timeout_s: float = Field(30.0, description="Longest time to decode one frame.", gt=0)
+    decode_memory_bytes: int = Field(4 << 30, description="Memory of one decoder process.", ge=256 << 20)
+    frame_pixels_max: int = Field(400_000_000, description="Most samples in one frame that we decode.", ge=1)
+    render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails kept on disk.", ge=0)
+
+    # Keeping
+    series_quiet_s: float = Field(20.0, description="A series without arrivals for so long is packed.", ge=0)
+    sweep_interval_s: float = Field(3600.0, description="Time between sweeps for leftovers.", gt=0)
+    sweep_age_s: float = Field(600.0, description="Files younger than this are not leftovers yet.", ge=0)
+    job_lease_s: float = Field(60.0, description="A job whose worker is silent for so long is given to another.", gt=0)
+    job_attempts_max: int = Field(8, description="Attempts before a job is parked.", ge=1)
+    event_keep_s: float = Field(86400.0, description="Time that events are kept.", gt=0)
+
+    # People
+    session_idle_s: float = Field(8 * 3600.0, description="A session without requests for so long ends.", gt=0)
+    session_max_s: float = Field(7 * 86400.0, description="Longest session.", gt=0)
+    password_min_length: int = Field(10, description="Shortest password.", ge=8)
+    sign_in_attempts_max: int = Field(5, description="Failed sign-ins per name or address before a pause.", ge=1)
+    sign_in_window_s: float = Field(300.0, description="Length of that pause, and the time failures count.", gt=0)
+    token_days_max: int = Field(366, description="Longest life of an API token.", ge=1)
+    setup_link_s: float = Field(86400.0, description="Life of the one-time setup link.", gt=0)
+
+    _toml: ClassVar[Path | None] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags win over the environment, the environment over the file."""
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=cls._toml)
+        return init_settings, env_settings, toml
+
+
+def read_settings(config: Path | None = None, **flags: Any) -> Settings:
+    """Read the settings once, for this process.
+
+    Raises
+    ------
+    Refused: a setting has no such name or value; the message names it and says what is expected.
+    """
+    if config is not None and not config.is_file():
+        raise Refused(f"the settings file {config} does not exist")
+    Settings._toml = config
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e.get('input')!r})" for e in error.errors()]
+        raise Refused("settings: " + "; ".join(lines)) from error
+    finally:
+        Settings._toml = None
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Split HOST:PORT, also [IPv6]:PORT.
+
+    Raises
+    ------
+    Refused: there is no port, or it is not a number from 0 to 65535.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise Refused(f"{address!r} is not HOST:PORT, for example 127.0.0.1:8080")
+    return host.strip("[]"), int(port)
