@@ -1,0 +1,175 @@
+"""The audit trail: a row in the transaction of what it tells, so neither is there without the other.
+
+Rows that would come by the hundred (instances of one association, frames of one opening, knocks at a closed door)
+share one row whose count is raised. No function here changes what a row said, and none deletes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from filmless.access.principal import Principal
+from filmless.access.tables import audit
+
+if TYPE_CHECKING:
+    from filmless.archive import Archive
+
+Outcome = Literal["success", "refused", "failed"]
+Detail = str | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """One line of the trail. `count` and `last_at` tell of all that shared the row."""
+
+    id: int
+    at: float
+    last_at: float
+    actor_kind: str
+    actor_id: int | None
+    actor: str
+    door: str
+    address: str | None
+    action: str
+    outcome: str
+    study_instance_uid: str | None
+    object: str | None
+    detail: str | None
+    count: int
+    size_bytes: int
+
+
+def record(
+    session: Connection,
+    principal: Principal,
+    action: str,
+    *,
+    outcome: Outcome = "success",
+    study_instance_uid: str | None = None,
+    object: str | None = None,
+    detail: Detail = None,
+) -> int:
+    """Write one row into the caller's transaction and return its id."""
+    row = _row(principal, action, outcome, study_instance_uid, object, detail)
+    key = session.execute(insert(audit).values(row).returning(audit.c.id)).scalar_one()
+    return int(key)
+
+
+def record_transfer(
+    session: Connection,
+    principal: Principal,
+    action: str,
+    study_instance_uid: str,
+    *,
+    request: str,
+    instances: int = 1,
+    size_bytes: int = 0,
+    outcome: Outcome = "success",
+    object: str | None = None,
+    detail: Detail = None,
+) -> None:
+    """Count instances on the one row of (request, action, outcome, study), making it at the first.
+
+    `request` names the association or HTTP request for all time, for example `str(uuid4())`.
+    """
+    _count(
+        session,
+        _row(principal, action, outcome, study_instance_uid, object, detail)
+        | {"count": instances, "size_bytes": size_bytes, "request": request[:128]},
+    )
+
+
+def record_repeated(
+    session: Connection,
+    principal: Principal,
+    action: str,
+    *,
+    request: str,
+    outcome: Outcome = "refused",
+    object: str | None = None,
+    detail: Detail = None,
+) -> None:
+    """Count one more of something that a stranger can cause at will, on one row per `request`."""
+    row = _row(principal, action, outcome, "", object, detail)  # '' and not NULL: NULLs never meet in a unique index
+    _count(session, row | {"request": request[:128]})
+
+
+def read(
+    archive: Archive,
+    *,
+    actor: str | None = None,
+    action: str | None = None,
+    study_instance_uid: str | None = None,
+    after: float | None = None,
+    before: float | None = None,
+    limit: int = 100,
+    cursor: int | None = None,
+) -> tuple[list[AuditRow], int | None]:
+    """Read the trail, newest first; the second value is the cursor of the next page, None at the end."""
+    names = [column for column in audit.c if column.name != "request"]
+    query = select(*names).order_by(audit.c.id.desc()).limit(limit + 1)
+    if actor is not None:
+        query = query.where(audit.c.actor == actor)
+    if action is not None:
+        query = query.where(audit.c.action == action)
+    if study_instance_uid is not None:
+        query = query.where(audit.c.study_instance_uid == study_instance_uid)
+    if after is not None:
+        query = query.where(audit.c.last_at >= after)
+    if before is not None:
+        query = query.where(audit.c.at < before)
+    if cursor is not None:
+        query = query.where(audit.c.id < cursor)
+    with archive.reading() as session:
+        rows = [
+            AuditRow(**{**row, "study_instance_uid": row["study_instance_uid"] or None})
+            for row in session.execute(query).mappings()
+        ]
+    if len(rows) <= limit:
+        return rows, None
+    return rows[:limit], rows[limit - 1].id
+
+
+def _row(
+    principal: Principal, action: str, outcome: str, study_instance_uid: str | None, thing: str | None, detail: Detail
+) -> dict[str, Any]:
+    now = time.time()
+    return {
+        "at": now,
+        "last_at": now,
+        "actor_kind": principal.kind,
+        "actor_id": principal.id,
+        "actor": principal.name[:128],
+        "door": principal.door,
+        "address": principal.address,
+        "action": action,
+        "outcome": outcome,
+        "study_instance_uid": study_instance_uid,
+        "object": thing if thing is None else thing[:255],
+        "detail": detail if detail is None or isinstance(detail, str) else json.dumps(detail, ensure_ascii=False),
+        "count": 1,
+        "size_bytes": 0,
+        "request": None,
+    }
+
+
+def _count(session: Connection, row: dict[str, Any]) -> None:
+    insert_or_update = sqlite.insert if session.dialect.name == "sqlite" else postgresql.insert
+    statement = insert_or_update(audit).values(row)
+    upsert = statement.on_conflict_do_update(
+        index_elements=["request", "action", "outcome", "study_instance_uid"],
+        set_={
+            "count": audit.c.count + statement.excluded.count,
+            "size_bytes": audit.c.size_bytes + statement.excluded.size_bytes,
+            "last_at": statement.excluded.last_at,
+            "detail": func.coalesce(statement.excluded.detail, audit.c.detail),
+        },
+    )
+    session.execute(upsert)
