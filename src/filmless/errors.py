@@ -17,6 +17,10 @@ class NotAllowed(Refused):
     """The caller may not do this."""
 
 
+class NotRecognised(Refused):
+    """The caller did not show who it is, or what it showed is not (or no longer) good."""
+
+
 class NotFound(Refused):
     """What was asked for is not in the archive, or the caller may not know of it."""
 
@@ -29,6 +33,10 @@ class Mismatch(Refused):
     """The data set is not what the request said it was (another SOP class, instance or study)."""
 
 
+class TooLarge(Refused):
+    """What was sent is longer than the settings allow."""
+
+
 class NotAcceptable(Refused):
     """No form of the answer is one that the caller takes."""
 
@@ -39,6 +47,10 @@ class Unavailable(FilmlessError):  # noqa: N818
     def __init__(self, message: str, *, retry_after_s: int = 10) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class TooMany(Unavailable):
+    """The caller asked too often; it may again later."""
 
 
 class Damaged(FilmlessError):  # noqa: N818
