@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         None, description="Address that browsers use, when a proxy stands in front (links, Secure cookies)."
     )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, comma-separated, of proxies whose X-Forwarded-For and -Proto are believed.",
+    )
 
     # TLS (PEM files)
     http_tls_certificate: Path | None = Field(None, description="PEM certificate chain of the web server.")
@@ -83,6 +87,11 @@ class Settings(BaseSettings):
     frame_pixels_max: int = Field(400_000_000, description="Most samples in one frame that we decode.", ge=1)
     render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails kept on disk.", ge=0)
 
+    # Database
+    transaction_timeout_s: float = Field(30.0, description="Longest wait for a turn to write, or a connection.", gt=0)
+    transaction_group_max: int = Field(64, description="Most transactions that share one commit (SQLite).", ge=1)
+    database_connections_max: int = Field(32, description="Database connections of one process.", ge=2, le=1000)
+
     # Keeping
     series_quiet_s: float = Field(20.0, description="A series without arrivals for so long is packed.", ge=0)
     sweep_interval_s: float = Field(3600.0, description="Time between sweeps for leftovers.", gt=0)
@@ -95,7 +104,10 @@ class Settings(BaseSettings):
     session_idle_s: float = Field(8 * 3600.0, description="A session without requests for so long ends.", gt=0)
     session_max_s: float = Field(7 * 86400.0, description="Longest session.", gt=0)
     password_min_length: int = Field(10, description="Shortest password.", ge=8)
-    sign_in_attempts_max: int = Field(5, description="Failed sign-ins per name or address before a pause.", ge=1)
+    sign_in_attempts_max: int = Field(5, description="Failed sign-ins per name before a pause.", ge=1)
+    sign_in_attempts_per_address_max: int = Field(
+        20, description="Failed sign-ins per address before a pause; a hospital may share one.", ge=1
+    )
     sign_in_window_s: float = Field(300.0, description="Length of that pause, and the time failures count.", gt=0)
     token_days_max: int = Field(366, description="Longest life of an API token.", ge=1)
     setup_link_s: float = Field(86400.0, description="Life of the one-time setup link.", gt=0)

@@ -28,7 +28,7 @@ def upgrade() -> None:
     op.create_table(
         "sessions",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("person_key", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+        sa.Column("person_key", sa.Integer, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
         sa.Column("secret_hash", sa.LargeBinary(32), nullable=False, unique=True),
         sa.Column("address", sa.String(64)),
         sa.Column("user_agent", sa.String(256), nullable=False),
@@ -38,7 +38,7 @@ def upgrade() -> None:
     op.create_table(
         "tokens",
         sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("person_key", sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
+        sa.Column("person_key", sa.Integer, sa.ForeignKey("people.id", ondelete="CASCADE"), nullable=False, index=True),
         sa.Column("name", sa.String(128), nullable=False),
         sa.Column("secret_hash", sa.LargeBinary(32), nullable=False, unique=True),
         sa.Column("hint", sa.String(16), nullable=False),

@@ -1,0 +1,62 @@
+"""The archive of one data folder: settings, database, blobs. Everything above takes it as its first parameter."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from sqlalchemy import Connection
+
+from filmless.archive.blobs import Blobs
+from filmless.archive.database import Database
+from filmless.archive.folders import make_folder
+from filmless.config import Settings
+
+
+class Archive:
+    """An open archive. One per process, shared by its threads."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        reserve = settings.disk_reserve_bytes
+        self.blobs = Blobs(settings.data / "blobs", suffix=".dcm", reserve_bytes=reserve)
+        self.quarantine = Blobs(settings.data / "quarantine", suffix=".dcm", reserve_bytes=reserve)
+        self.metadata_objects = Blobs(settings.data / "metadata", suffix=".json.gz", reserve_bytes=reserve)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Archive:
+        """Open the archive of `settings.data`: make the folder if absent, bring the database to this version.
+
+        Raises
+        ------
+        Unavailable: the folder cannot be made or written, or the database is away.
+        """
+        make_folder(settings.data)
+        database = Database(settings)
+        try:
+            database.migrate()
+            return cls(settings, database)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections. Work in hand in other threads fails."""
+        self.database.close()
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Write in one transaction; when the block is left without an error, its changes are on disk."""
+        return self.database.transaction()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Read from one snapshot. Writing through it is an error."""
+        return self.database.reading()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
