@@ -10,7 +10,7 @@ import struct
 import zlib
 from dataclasses import dataclass, replace
 from math import ceil
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from filmless.dicom.syntaxes import (
     DEFLATED,
@@ -43,6 +43,8 @@ from filmless.errors import NotAcceptable, Refused
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from filmless.dicom.scanner import Header
+
 _BIG_ENDIAN: Final = frozenset({EXPLICIT_BE, GE_PRIVATE_BIG_ENDIAN_PIXELS})
 NATIVE: Final = frozenset({IMPLICIT_LE, EXPLICIT_LE, DEFLATED}) | _BIG_ENDIAN
 _DCT: Final = frozenset({JPEG_BASELINE, JPEG_EXTENDED})
@@ -71,20 +73,6 @@ ENCODABLE: Final = frozenset(
 
 _ARE_BITS: Final = 1
 _SAMPLES_DEFAULT_MAX: Final = 400_000_000
-
-
-class _Attributes(Protocol):
-    """What is read of a header: `filmless.dicom.scanner.Header` has it."""
-
-    @property
-    def transfer_syntax_uid(self) -> str: ...
-
-    @property
-    def elements(self) -> Any: ...
-
-    def integer(self, tag: int) -> int | None: ...
-
-    def text(self, tag: int) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +146,7 @@ class Frame:
         return np.ascontiguousarray(pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)).tobytes()
 
 
-def read_format(header: _Attributes) -> PixelFormat:
+def read_format(header: Header) -> PixelFormat:
     """Read the Image Pixel attributes of a data set.
 
     Raises
@@ -166,7 +154,7 @@ def read_format(header: _Attributes) -> PixelFormat:
     Refused: there is no pixel data, or Rows, Columns or Bits Allocated is missing or absurd.
     """
     kinds = {0x7FE00008: ("float", 32), 0x7FE00009: ("double", 64)}
-    kind, bits = next((kinds[tag] for tag in kinds if tag in header.elements), ("integer", 0))
+    kind, bits = next((kinds[tag] for tag in kinds if tag in header), ("integer", 0))
     rows, columns = header.integer(0x00280010), header.integer(0x00280011)
     if not rows or not columns or rows < 0 or columns < 0:
         raise Refused(f"not an image: Rows is {rows}, Columns is {columns}")
@@ -180,9 +168,16 @@ def read_format(header: _Attributes) -> PixelFormat:
     if not 1 <= stored <= allocated:
         stored = allocated  # Seen in the field; every value then counts in full.
     photometric = (header.text(0x00280004) or ("MONOCHROME2" if samples == 1 else "RGB")).strip().upper()
-    element = header.elements.get(0x7FE00010)
+    syntax = header.transfer_syntax_uid
+    if (
+        syntax in NATIVE
+        and syntax != GE_PRIVATE_BIG_ENDIAN_PIXELS
+        and header.is_little_endian == (syntax == EXPLICIT_BE)
+    ):
+        # The data set is in the other byte order than it says; the scanner saw it and noted the flaw.
+        syntax = EXPLICIT_LE if header.is_little_endian else EXPLICIT_BE
     return PixelFormat(
-        transfer_syntax_uid=header.transfer_syntax_uid,
+        transfer_syntax_uid=syntax,
         rows=rows,
         columns=columns,
         samples_per_pixel=samples,
@@ -192,7 +187,7 @@ def read_format(header: _Attributes) -> PixelFormat:
         photometric_interpretation=photometric,
         planar_configuration=1 if samples > 1 and header.integer(0x00280006) == 1 else 0,
         kind=kind,
-        is_word=element is not None and element.vr == "OW",
+        is_word=header.vr(0x7FE00010) == "OW",
     )
 
 
@@ -286,8 +281,9 @@ def _without_unused_bits(pixels: NDArray[Any], form: PixelFormat, bits: int) -> 
     shift = pixels.dtype.itemsize * 8 - bits
     if shift <= 0 or form.kind != "integer":
         return pixels
-    shifted = np.left_shift(pixels, shift)
-    return np.right_shift(shifted, shift, out=shifted)
+    shifted: NDArray[Any] = np.left_shift(pixels, shift)
+    np.right_shift(shifted, shift, out=shifted)
+    return shifted
 
 
 def _decode_native(data: bytes | bytearray | memoryview, form: PixelFormat, skip_bits: int) -> tuple[NDArray[Any], str]:
@@ -323,7 +319,7 @@ def _inflate(data: bytes | bytearray | memoryview, form: PixelFormat) -> bytes:
     """Inflate a frame of the Deflated Image Frame Compression syntax (PS3.5 A.4.13), never past its length."""
     expected = ceil(form.frame_bits / 8)
     try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, expected)
+        return bytes(zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, expected))
     except zlib.error as error:
         raise Refused(f"the deflated frame is damaged: {error}") from error
 
