@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     find_matches_max: int = Field(100_000, description="Most matches of one C-FIND.", ge=1)
     decode_timeout_s: float = Field(30.0, description="Longest time to decode one frame.", gt=0)
     decode_memory_bytes: int = Field(4 << 30, description="Memory of one decoder process.", ge=256 << 20)
+    decode_waiting_max: int = Field(
+        64, description="Frames that wait to be decoded; more are answered 503 with Retry-After.", ge=1
+    )
     frame_pixels_max: int = Field(400_000_000, description="Most samples in one frame that we decode.", ge=1)
     render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails kept on disk.", ge=0)
 
@@ -98,6 +101,14 @@ class Settings(BaseSettings):
     sweep_age_s: float = Field(600.0, description="Files younger than this are not leftovers yet.", ge=0)
     job_lease_s: float = Field(60.0, description="A job whose worker is silent for so long is given to another.", gt=0)
     job_attempts_max: int = Field(8, description="Attempts before a job is parked.", ge=1)
+    job_threads: int = Field(2, description="Jobs that one worker process runs at once.", ge=1, le=64)
+    job_poll_s: float = Field(0.5, description="Time between looks for jobs that are due.", gt=0)
+    job_backoff_s: float = Field(
+        10.0, description="Wait before a second attempt; each further wait is 3 times longer.", ge=0
+    )
+    job_backoff_max_s: float = Field(3600.0, description="Longest wait between two attempts.", ge=0)
+    job_destination_max: int = Field(2, description="Jobs to one destination at once.", ge=1)
+    job_keep_s: float = Field(7 * 86400.0, description="Time that finished jobs stay in the list.", ge=0)
     event_keep_s: float = Field(86400.0, description="Time that events are kept.", gt=0)
 
     # People
@@ -109,6 +120,8 @@ class Settings(BaseSettings):
         20, description="Failed sign-ins per address before a pause; a hospital may share one.", ge=1
     )
     sign_in_window_s: float = Field(300.0, description="Length of that pause, and the time failures count.", gt=0)
+    event_streams_max: int = Field(1000, description="Screens that listen for events at once, per web process.", ge=1)
+    api_body_max_bytes: int = Field(1 << 20, description="Longest JSON body of a request to the API.", ge=1 << 10)
     token_days_max: int = Field(366, description="Longest life of an API token.", ge=1)
     setup_link_s: float = Field(86400.0, description="Life of the one-time setup link.", gt=0)
 

@@ -10,18 +10,21 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ClauseElement, Connection, bindparam, func, select
 
 from filmless.access.principal import Principal
 from filmless.access.tables import audit
+from filmless.archive.database import Insert, Prepared
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
 
 Outcome = Literal["success", "refused", "failed"]
+DETAIL_MAX: Final = 16_384
+"""Characters of `detail` that are kept."""
+
 Detail = str | Mapping[str, Any] | None
 
 
@@ -58,8 +61,7 @@ def record(
 ) -> int:
     """Write one row into the caller's transaction and return its id."""
     row = _row(principal, action, outcome, study_instance_uid, object, detail)
-    key = session.execute(insert(audit).values(row).returning(audit.c.id)).scalar_one()
-    return int(key)
+    return int(_INSERT.run(session, row).fetchone()[0])
 
 
 def record_transfer(
@@ -79,7 +81,7 @@ def record_transfer(
 
     `request` names the association or HTTP request for all time, for example `str(uuid4())`.
     """
-    _count(
+    _COUNT.run(
         session,
         _row(principal, action, outcome, study_instance_uid, object, detail)
         | {"count": instances, "size_bytes": size_bytes, "request": request[:128]},
@@ -98,7 +100,7 @@ def record_repeated(
 ) -> None:
     """Count one more of something that a stranger can cause at will, on one row per `request`."""
     row = _row(principal, action, outcome, "", object, detail)  # '' and not NULL: NULLs never meet in a unique index
-    _count(session, row | {"request": request[:128]})
+    _COUNT.run(session, row | {"request": request[:128]})
 
 
 def read(
@@ -146,24 +148,36 @@ def _row(
         "last_at": now,
         "actor_kind": principal.kind,
         "actor_id": principal.id,
-        "actor": principal.name[:128],
+        "actor": _clean(principal.name)[:128],
         "door": principal.door,
         "address": principal.address,
         "action": action,
         "outcome": outcome,
         "study_instance_uid": study_instance_uid,
-        "object": thing if thing is None else thing[:255],
-        "detail": detail if detail is None or isinstance(detail, str) else json.dumps(detail, ensure_ascii=False),
+        "object": None if thing is None else _clean(thing)[:255],
+        "detail": None if detail is None else _clean(_told(detail))[:DETAIL_MAX],
         "count": 1,
         "size_bytes": 0,
         "request": None,
     }
 
 
-def _count(session: Connection, row: dict[str, Any]) -> None:
-    insert_or_update = sqlite.insert if session.dialect.name == "sqlite" else postgresql.insert
-    statement = insert_or_update(audit).values(row)
-    upsert = statement.on_conflict_do_update(
+def _told(detail: str | Mapping[str, Any]) -> str:
+    return detail if isinstance(detail, str) else json.dumps(detail, ensure_ascii=False)
+
+
+def _clean(text: str) -> str:
+    """Take out what a stranger may send and a terminal, a log or PostgreSQL should not get."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else "\ufffd" for each in text)
+
+
+def _build_insert(insert: Insert) -> Any:
+    return insert(audit).values({column.name: bindparam(column.name) for column in audit.c if column.name != "id"})
+
+
+def _build_count(insert: Insert) -> ClauseElement:
+    statement = _build_insert(insert)
+    counted: ClauseElement = statement.on_conflict_do_update(
         index_elements=["request", "action", "outcome", "study_instance_uid"],
         set_={
             "count": audit.c.count + statement.excluded.count,
@@ -172,4 +186,9 @@ def _count(session: Connection, row: dict[str, Any]) -> None:
             "detail": func.coalesce(statement.excluded.detail, audit.c.detail),
         },
     )
-    session.execute(upsert)
+    return counted
+
+
+# Every instance that arrives takes these paths.
+_INSERT: Final = Prepared(lambda insert: _build_insert(insert).returning(audit.c.id))
+_COUNT: Final = Prepared(_build_count)

@@ -17,13 +17,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from filmless.access import audit
 from filmless.access.policy import PEER_SERVICES, Action, require
 from filmless.access.principal import Principal
 from filmless.access.tables import peers, unknown_peers
+from filmless.archive.database import insert_for
 from filmless.errors import Conflict, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -202,18 +202,17 @@ def remember_unknown(
     The number of strangers is bounded, and so are the rows of the trail: one per address and day.
     """
     now = time.time()
-    values = {
-        "ae_title": ae_title.strip(" ")[:64],
+    values: dict[str, Any] = {
+        "ae_title": _printable(ae_title)[:64],
         "address": address[:64],
-        "called_ae_title": called_ae_title.strip(" ")[:64],
+        "called_ae_title": _printable(called_ae_title)[:64],
         "reason": reason,
         "proposed": json.dumps(list(dict.fromkeys(proposed))[:128]),
         "times": 1,
         "first_seen_at": now,
         "last_seen_at": now,
     }
-    dialect = sqlite.insert if session.dialect.name == "sqlite" else postgresql.insert
-    statement = dialect(unknown_peers).values(values)
+    statement = insert_for(session)(unknown_peers).values(values)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["ae_title", "address"],
@@ -402,6 +401,10 @@ def _resolve(host: str) -> frozenset[str]:
             _resolved.clear()
         _resolved[host] = now + keep_s, addresses
     return addresses
+
+
+def _printable(ae_title: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in ae_title.strip(" "))
 
 
 def _told(peer: Peer) -> dict[str, Any]:

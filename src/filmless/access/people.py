@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from filmless.access import audit
+from filmless.access import attempts, audit
+from filmless.access.names import fold
 from filmless.access.passwords import check_password, hash_password, is_password
 from filmless.access.policy import ROLES, Action, require, rights_of
 from filmless.access.principal import SYSTEM, Principal
@@ -136,22 +136,25 @@ def change_password(
 
     Raises
     ------
-    NotAllowed: the caller is no person, or `current` is not the password.
-    Refused: the new password is not good enough.
+    NotAllowed: the caller is no person.
+    Refused: `current` is not the password, or the new one is not good enough.
+    TooMany: `current` was wrong too often.
     """
     if principal.kind != "person" or principal.id is None:
         raise NotAllowed("only a person who signed in has a password to change")
     person_id = principal.id
+    attempts.count(archive, principal.name, principal)
     with archive.reading() as session:
         known = session.execute(select(people.c.password_hash).where(people.c.id == person_id)).scalar_one_or_none()
     if not is_password(known, current):
         with archive.transaction() as session:
             audit.record(session, principal, "password_change", outcome="refused", object=principal.name)
-        raise NotAllowed("the current password is not right")
+        raise Refused("the current password is not right")
     check_password(new, name=principal.name, length_min=archive.settings.password_min_length)
     hashed = hash_password(new)
     with archive.transaction() as session:
         session.execute(update(people).where(people.c.id == person_id).values(password_hash=hashed))
+        attempts.forgive(session, principal.name, principal.address)
         others = delete(sessions).where(sessions.c.person_key == person_id)
         session.execute(others if keep_session is None else others.where(sessions.c.id != keep_session))
         audit.record(session, principal, "password_change", object=principal.name)
@@ -203,11 +206,6 @@ def set_up(
 
 
 _USED_UP = "this setup link was used or is too old; start the server again to get a new one"
-
-
-def fold(name: str) -> str:
-    """Fold a name to the form in which two names are the same."""
-    return unicodedata.normalize("NFKC", name).casefold().strip()
 
 
 def _setup_caller(address: str | None) -> Principal:

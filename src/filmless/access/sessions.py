@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, bindparam, case, delete, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
-from filmless.access import audit
+from filmless.access import attempts, audit
+from filmless.access.names import fold
 from filmless.access.passwords import hash_password, is_password, needs_rehash
-from filmless.access.people import Person, fold, get_person
+from filmless.access.people import Person, get_person
 from filmless.access.policy import Action, require, rights_of
 from filmless.access.principal import Principal
 from filmless.access.secret import digest, new_secret
-from filmless.access.tables import people, sessions, sign_in_failures
-from filmless.errors import NotFound, NotRecognised, TooMany
+from filmless.access.tables import people, sessions
+from filmless.errors import NotFound, NotRecognised
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
@@ -42,6 +41,7 @@ class OpenSession:
     id: int
     principal: Principal
     csrf_token: str
+    created_at: float
     seen_at: float
 
 
@@ -57,16 +57,7 @@ def sign_in(
     NotRecognised: name or password is wrong, or the person may not sign in; it does not say which.
     TooMany: too many failures for this name or from this address.
     """
-    now = time.time()
-    subjects = _subjects(name, address)
-    with archive.transaction() as session:
-        wait_s = _count_attempt(session, archive, subjects, now)
-        if wait_s:
-            request = f"sign_in_limit:{address}:{int(now // 3600)}"
-            audit.record_repeated(session, _stranger(address, door), "sign_in", request=request)
-    if wait_s:
-        raise TooMany("too many failed attempts to sign in: wait and try again", retry_after_s=wait_s)
-
+    attempts.count(archive, name, _stranger(address, door))
     with archive.reading() as session:
         row = session.execute(
             select(people.c.id, people.c.password_hash, people.c.is_active).where(people.c.name_folded == fold(name))
@@ -79,7 +70,7 @@ def sign_in(
 
     rehashed = hash_password(password) if needs_rehash(password_hash) else password_hash
     with archive.transaction() as session:
-        _forgive(session, subjects)
+        attempts.forgive(session, name, address)
         secret, opened = open_session(
             session, archive, get_person(archive, row.id), address=address, user_agent=user_agent, door=door
         )
@@ -115,7 +106,7 @@ def open_session(
         )
         .returning(sessions.c.id)
     ).scalar_one()
-    return secret, OpenSession(key, person.principal(address=address, door=door), csrf_token(secret), now)
+    return secret, OpenSession(key, person.principal(address=address, door=door), csrf_token(secret), now, now)
 
 
 def find_session(
@@ -135,7 +126,7 @@ def find_session(
         address=address,
         door=door,
     )
-    return OpenSession(row.id, principal, csrf_token(secret), row.seen_at)
+    return OpenSession(row.id, principal, csrf_token(secret), row.created_at, row.seen_at)
 
 
 def is_csrf_token(opened: OpenSession, given: str) -> bool:
@@ -178,7 +169,9 @@ def end_sessions(archive: Archive, principal: Principal, person_id: int) -> int:
         name = session.execute(select(people.c.name).where(people.c.id == person_id)).scalar_one_or_none()
         if name is None:
             raise NotFound(f"there is no person {person_id}")
-        ended = session.execute(delete(sessions).where(sessions.c.person_key == person_id)).rowcount
+        ended = len(
+            session.execute(delete(sessions).where(sessions.c.person_key == person_id).returning(sessions.c.id)).all()
+        )
         audit.record(session, principal, "sessions_end", object=name, detail={"sessions": ended})
         return ended
 
@@ -201,51 +194,6 @@ _BY_SECRET = (
     .join_from(sessions, people, people.c.id == sessions.c.person_key)
     .where(sessions.c.secret_hash == bindparam("secret_hash"))
 )
-
-
-def _subjects(name: str, address: str | None) -> tuple[str, str]:
-    return f"address:{address}"[:80], f"name:{hashlib.sha256(fold(name).encode()).hexdigest()}"
-
-
-def _count_attempt(session: Connection, archive: Archive, subjects: tuple[str, str], now: float) -> int:
-    """Count an attempt against its address, then its name; give the seconds to wait when either has had too many.
-
-    What is over the limit neither prolongs the pause nor counts against the name, so that who is locked out cannot
-    lock others out.
-    """
-    settings = archive.settings
-    window_s = settings.sign_in_window_s
-    session.execute(delete(sign_in_failures).where(sign_in_failures.c.last_at <= now - window_s))
-    dialect = sqlite.insert if session.dialect.name == "sqlite" else postgresql.insert
-    limits = (settings.sign_in_attempts_per_address_max, settings.sign_in_attempts_max)
-    for subject, limit in zip(subjects, limits, strict=True):
-        is_within = sign_in_failures.c.failures < limit
-        row = session.execute(
-            dialect(sign_in_failures)
-            .values(subject=subject, failures=1, last_at=now)
-            .on_conflict_do_update(
-                index_elements=["subject"],
-                set_={
-                    "failures": case((is_within, sign_in_failures.c.failures + 1), else_=limit + 1),
-                    "last_at": case((is_within, now), else_=sign_in_failures.c.last_at),
-                },
-            )
-            .returning(sign_in_failures.c.failures, sign_in_failures.c.last_at)
-        ).one()
-        if row.failures > limit:
-            return max(1, math.ceil(row.last_at + window_s - now))
-    return 0
-
-
-def _forgive(session: Connection, subjects: tuple[str, str]) -> None:
-    """Take back what a good sign-in counted: all against its name, one against its address."""
-    address, name = subjects
-    session.execute(delete(sign_in_failures).where(sign_in_failures.c.subject == name))
-    session.execute(
-        update(sign_in_failures)
-        .where(sign_in_failures.c.subject == address, sign_in_failures.c.failures > 0)
-        .values(failures=sign_in_failures.c.failures - 1)
-    )
 
 
 def _end_expired(session: Connection, archive: Archive, now: float) -> None:

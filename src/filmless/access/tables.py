@@ -1,7 +1,8 @@
 """Tables of people, their sessions and tokens, peers and the audit trail.
 
 Secrets (session ids, tokens, setup links) are kept as SHA-256 only: they are 256 random
-bits, so a slow hash adds nothing.
+bits, so a slow hash adds nothing. Numbers of rows are never used again: jobs and the trail name people and peers by
+them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 
 from filmless.archive.database import metadata
+from filmless.archive.tables import Key
 
 people = Table(
     "people",
@@ -36,6 +38,7 @@ people = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     Column("last_sign_in_at", Float),
+    sqlite_autoincrement=True,
 )
 
 sessions = Table(
@@ -48,6 +51,7 @@ sessions = Table(
     Column("user_agent", String(256), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 tokens = Table(
@@ -62,6 +66,7 @@ tokens = Table(
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     Column("last_used_at", Float),
+    sqlite_autoincrement=True,
 )
 
 setup_links = Table(
@@ -95,6 +100,7 @@ peers = Table(
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
     UniqueConstraint("ae_title", "host", name="uq_peers_ae_title_host"),
+    sqlite_autoincrement=True,
 )
 
 unknown_peers = Table(
@@ -110,12 +116,13 @@ unknown_peers = Table(
     Column("first_seen_at", Float, nullable=False),
     Column("last_seen_at", Float, nullable=False, index=True),
     UniqueConstraint("ae_title", "address", name="uq_unknown_peers_ae_title_address"),
+    sqlite_autoincrement=True,
 )
 
 audit = Table(
     "audit",
     metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", Key, primary_key=True),
     Column("at", Float, nullable=False, index=True),
     Column("last_at", Float, nullable=False),
     Column("actor_kind", String(16), nullable=False),
@@ -135,4 +142,5 @@ audit = Table(
     Index("ix_audit_actor", "actor", "id"),
     Index("ix_audit_action", "action", "id"),
     Index("uq_audit_request", "request", "action", "outcome", "study_instance_uid", unique=True),
+    sqlite_autoincrement=True,
 )

@@ -49,6 +49,7 @@ class UsedToken:
 
     id: int
     principal: Principal
+    expires_at: float
     last_used_at: float | None
 
 
@@ -151,7 +152,7 @@ def find_token(session: Connection, secret: str, *, address: str | None, door: s
         address=address,
         door=door,
     )
-    return UsedToken(row.id, principal, row.last_used_at)
+    return UsedToken(row.id, principal, row.expires_at, row.last_used_at)
 
 
 def touch(session: Connection, token_id: int) -> None:

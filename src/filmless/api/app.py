@@ -7,16 +7,22 @@ from typing import Final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import filmless
 from filmless.access.http import unauthorised
 from filmless.api import audit, errors, events, operation, peers, people, session, studies, uploads
 from filmless.api.openapi import describe
+from filmless.api.streams import Broadcaster
 from filmless.archive import Archive
+from filmless.errors import TooLarge
 
 OPEN: Final = frozenset({("POST", "/session"), ("GET", "/setup"), ("POST", "/setup")})
 """The ways in, for those who have no session yet."""
+
+STREAMED: Final = frozenset({"/uploads"})
+"""Paths that take their body as it comes and bound it themselves."""
 
 DESCRIPTION: Final = """\
 The API of the screen. Sign in with `POST /session` (a cookie, and a CSRF token for every change), or send an API token
@@ -26,19 +32,39 @@ times are as in the data set. Images themselves come by DICOMweb, under `/dicomw
 
 
 class Closed:
-    """Answers 401 to a caller that nobody knows, whatever it asks for."""
+    """Answers 401 to a caller that nobody knows, whatever it asks for, and 413 to one that sends too much."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, body_max_bytes: int) -> None:
         self.app = app
+        self.body_max_bytes = body_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let pass those who are known, and the ways in."""
-        if scope["type"] == "http" and scope.get("filmless.principal") is None:
-            path = scope["path"].removeprefix(scope.get("root_path", ""))
-            if (scope["method"], path) not in OPEN:
-                await unauthorised()(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if scope.get("filmless.principal") is None and (scope["method"], path) not in OPEN:
+            await unauthorised()(scope, receive, send)
+        elif path in STREAMED:
+            await self.app(scope, receive, partial(_send_uncached, send))
+        else:
+            await self.app(scope, partial(self._receive, receive, [0]), partial(_send_uncached, send))
+
+    async def _receive(self, receive: Receive, seen: list[int]) -> Message:
+        message = await receive()
+        seen[0] += len(message.get("body", b""))
+        if seen[0] > self.body_max_bytes:
+            raise TooLarge(f"the body is longer than {self.body_max_bytes} bytes")
+        return message
+
+
+async def _send_uncached(send: Send, message: Message) -> None:
+    """Pass an answer on; no browser and no proxy may keep what is about patients."""
+    if message["type"] == "http.response.start":
+        headers = MutableHeaders(scope=message)
+        headers.setdefault("Cache-Control", "no-store")
+    await send(message)
 
 
 def create_api(archive: Archive | None) -> FastAPI:
@@ -53,14 +79,16 @@ def create_api(archive: Archive | None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         generate_unique_id_function=_operation_id,
-        responses=errors.responses(401, 403, 422, 503),
+        responses=errors.responses(401, 403, 413, 422, 503),
         redirect_slashes=False,
     )
-    app.state.archive = archive
     errors.add_handlers(app)
     for room in (session, studies, uploads, events, people, peers, operation, audit):
         app.include_router(room.router)
-    app.add_middleware(Closed)
+    if archive is not None:
+        app.state.archive = archive
+        app.state.broadcaster = Broadcaster(archive)
+        app.add_middleware(Closed, body_max_bytes=archive.settings.api_body_max_bytes)
     app.openapi = partial(describe, app)  # type: ignore[method-assign] # the way that FastAPI documents
     return app
 

@@ -96,6 +96,8 @@ async def _on_malformed(request: Request, error: Exception) -> Response:
 
 async def _on_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, errors.FilmlessError):  # raised while the body was read
+        return await _on_ours(request, error.__cause__)
     sentence = {
         HTTPStatus.NOT_FOUND: "There is nothing at this address.",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here.",

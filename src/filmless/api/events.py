@@ -8,6 +8,7 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import StreamingResponse
 
 from filmless.api.callers import Caller, Here
+from filmless.api.streams import stream
 
 router = APIRouter(tags=["events"])
 
@@ -21,14 +22,15 @@ async def stream_events(
     archive: Here,
     principal: Caller,
     request: Request,
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^\d{1,18}$")] = None,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", pattern=r"^[0-9]{1,18}$")] = None,
 ) -> StreamingResponse:
-    """Stream what happens (`event: study`, `data: {"name": "study", "key": "<uid>"}`), from Last-Event-ID on."""
-    from filmless.api.streams import stream
+    """Stream what happens: `event: study`, `data: {"name": "study", "key": "<uid>"}`; a comment every 15 s.
 
-    start = None if last_event_id is None else int(last_event_id)
+    With `Last-Event-ID` it goes on after that event. `event: reset` means that too much was missed: fetch anew.
+    """
+    start_id = None if last_event_id is None else int(last_event_id)
     return StreamingResponse(
-        stream(archive, principal, request, start),
+        stream(archive, principal, request, request.app.state.broadcaster, start_id),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from filmless.dicom.uids import name_of
+
 
 def _text(value: Any) -> Any:
     return "" if value is None else value
@@ -170,7 +172,7 @@ class StudyRow(_Answer):
 
 
 class StudyPage(_Answer):
-    """A page of studies; `total` counts all that match."""
+    """A page of studies; `total` counts all that match, up to 10 000, which then means so many or more."""
 
     items: list[StudyRow]
     next_cursor: str | None
@@ -379,6 +381,10 @@ class ProposedService(_Answer):
     name: str
 
 
+def _services(uids: Any) -> Any:
+    return [{"uid": uid, "name": name_of(uid) or uid} if isinstance(uid, str) else uid for uid in uids]
+
+
 class UnknownPeer(_Answer):
     """A stranger that was refused."""
 
@@ -387,7 +393,7 @@ class UnknownPeer(_Answer):
     address: str
     called_ae_title: str
     reason: str
-    proposed: list[ProposedService]
+    proposed: Annotated[list[ProposedService], BeforeValidator(_services)]
     times: int
     first_seen_at: datetime
     last_seen_at: datetime
@@ -422,6 +428,7 @@ class Job(_Answer):
     state: JobState
     attempts: int
     progress: float | None = Field(description="0 to 1; null when not known.")
+    progress_text: str | None
     error: str | None
     created_at: datetime
     run_at: datetime
@@ -478,7 +485,10 @@ class ConflictRow(_Answer):
     sop_instance_uid: str
     study_instance_uid: str | None
     reason: str
+    times: int
+    last_at: datetime
     resolved_at: datetime | None
+    resolved_by: str | None
 
 
 class Conflicts(_Answer):
@@ -495,6 +505,8 @@ class RefusalRow(_Answer):
     at: datetime
     origin: str
     sop_instance_uid: str | None
+    sop_class_uid: str | None
+    study_instance_uid: str | None
     reason: str
 
 

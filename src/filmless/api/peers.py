@@ -10,7 +10,6 @@ from filmless.access import audit, peers
 from filmless.api import models
 from filmless.api.callers import Administrator, Here, SenderOrAdministrator
 from filmless.api.errors import responses
-from filmless.dicom.uids import name_of
 
 router = APIRouter(tags=["peers"])
 
@@ -34,20 +33,7 @@ def add_peer(archive: Here, principal: Administrator, body: models.NewPeer) -> m
 def list_unknown_peers(archive: Here, _: Administrator) -> models.UnknownPeers:
     """List the strangers that were refused, the latest first."""
     return models.UnknownPeers(
-        items=[
-            models.UnknownPeer(
-                id=unknown.id,
-                ae_title=unknown.ae_title,
-                address=unknown.address,
-                called_ae_title=unknown.called_ae_title,
-                reason=unknown.reason,
-                proposed=[models.ProposedService(uid=uid, name=name_of(uid) or uid) for uid in unknown.proposed],
-                times=unknown.times,
-                first_seen_at=unknown.first_seen_at,
-                last_seen_at=unknown.last_seen_at,
-            )
-            for unknown in peers.list_unknown(archive)
-        ]
+        items=[models.UnknownPeer.model_validate(unknown) for unknown in peers.list_unknown(archive)]
     )
 
 
@@ -85,6 +71,6 @@ def echo_peer(archive: Here, principal: Administrator, peer_id: PeerId) -> model
     peer = peers.get_peer(archive, peer_id)
     result = echo(archive.settings, peer)
     with archive.transaction() as session:
-        outcome = "success" if result.ok else "failed"
+        outcome: audit.Outcome = "success" if result.ok else "failed"
         audit.record(session, principal, "peer_echo", outcome=outcome, object=peer.ae_title, detail=result.message)
     return models.EchoOutcome.model_validate(result)

@@ -52,7 +52,7 @@ def sign_out(archive: Here, principal: Caller, request: Request, response: Respo
     clear_cookie(response, request.scope)
 
 
-@router.post("/session/password", status_code=204)
+@router.post("/session/password", status_code=204, responses=responses(400, 429))
 async def change_password(archive: Here, principal: Caller, body: models.PasswordChange, request: Request) -> None:
     """Change one's own password. All other sessions of the person end."""
     opened = request.scope.get("filmless.session")
@@ -108,12 +108,14 @@ def _session(archive: Archive, principal: Principal, csrf_token: str | None) -> 
     person = people.get_person(archive, principal.id)
     settings = archive.settings
     return models.Session(
-        user=models.SessionUser(
-            id=person.id,
-            name=person.name,
-            display_name=person.display_name,
-            role=person.role,
-            rights=sorted(principal.rights),
+        user=models.SessionUser.model_validate(
+            {
+                "id": person.id,
+                "name": person.name,
+                "display_name": person.display_name,
+                "role": person.role,
+                "rights": sorted(principal.rights),
+            }
         ),
         csrf_token=csrf_token,
         server=models.Server(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -16,7 +17,7 @@ from filmless.api import models
 from filmless.api.callers import Here, Retriever, Searcher, Sender, Viewer
 from filmless.api.errors import responses
 from filmless.archive import Archive
-from filmless.errors import Refused
+from filmless.errors import NotFound, Refused
 
 router = APIRouter(tags=["studies"])
 
@@ -35,6 +36,14 @@ SortKey = Literal[
     "-accessionNumber",
     "studyDescription",
     "-studyDescription",
+    "patientBirthDate",
+    "-patientBirthDate",
+    "numberOfInstances",
+    "-numberOfInstances",
+    "sizeBytes",
+    "-sizeBytes",
+    "createdAt",
+    "-createdAt",
     "updatedAt",
     "-updatedAt",
 ]
@@ -66,17 +75,19 @@ def list_studies(
     from filmless.query.listing import StudyFilter
     from filmless.query.listing import list_studies as find
 
-    wanted = {
-        "q": q,
-        "patient_name": patient_name,
-        "patient_id": patient_id,
-        "accession_number": accession_number,
-        "study_date": study_date,
-        "modalities": tuple(modality or ()),
-        "description": description,
-    }
-    rows, next_cursor, total = find(archive, principal, StudyFilter(**wanted, sort=sort), limit, cursor)
-    _record_search(archive, principal, {name: value for name, value in wanted.items() if value})
+    wanted = StudyFilter(
+        q=q,
+        patient_name=patient_name,
+        patient_id=patient_id,
+        accession_number=accession_number,
+        study_date=study_date,
+        modalities=tuple(modality or ()),
+        description=description,
+        sort=sort,
+    )
+    rows, next_cursor, total = find(archive, principal, wanted, limit, cursor)
+    asked = {name: value for name, value in asdict(wanted).items() if value and name != "sort"}
+    _record_search(archive, principal, asked)
     return models.StudyPage(
         items=[models.StudyRow.model_validate(row) for row in rows], next_cursor=next_cursor, total=total
     )
@@ -95,8 +106,10 @@ def get_study(archive: Here, principal: Viewer, study_instance_uid: StudyUid) ->
 @router.get(
     "/studies/{studyInstanceUid}/zip",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}}
-    | responses(404),
+    responses={
+        200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}},
+        **responses(404),
+    },
 )
 def download_study(archive: Here, principal: Retriever, study_instance_uid: StudyUid) -> StreamingResponse:
     """Download a study as a ZIP of its instances, as stored."""
@@ -145,24 +158,35 @@ def list_tags(
     sop_instance_uid: SopUid,
 ) -> list[models.Tag]:
     """List the elements of an instance for the tag browser."""
-    from filmless.api.tags import read_tags
+    from filmless.api.tags import list_tags as list_elements
+    from filmless.retrieve.instances import find_instances
 
-    tags = read_tags(archive, principal, study_instance_uid, series_instance_uid, sop_instance_uid)
+    found = find_instances(
+        archive,
+        principal,
+        study_uids=(study_instance_uid,),
+        series_uids=(series_instance_uid,),
+        sop_uids=(sop_instance_uid,),
+    )
+    instance = next(iter(found), None)
+    if instance is None:
+        raise NotFound(f"there is no instance {sop_instance_uid} in this series")
+    tags = list_elements(archive, instance.blob)
     _record_reading(archive, principal, "view_tags", study_instance_uid)
     return tags
 
 
-def _record_search(archive: Archive, principal: Principal, wanted: dict[str, Any]) -> None:
+def _record_search(archive: Archive, principal: Principal, asked: dict[str, Any]) -> None:
     """A screen that refreshes its list asks the same over and over: one row per question and hour, counted."""
-    asked = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()[:32]
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
     with archive.transaction() as session:
         audit.record_repeated(
             session,
             principal,
             "search",
-            request=f"{_who_and_when(principal)}:{asked}",
+            request=f"{_who_and_when(principal)}:{digest}",
             outcome="success",
-            detail=wanted or None,
+            detail=asked or None,
         )
 
 
