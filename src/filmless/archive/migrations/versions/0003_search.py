@@ -35,7 +35,6 @@ _SQLITE = (
 def upgrade() -> None:
     op.create_index("ix_studies_newest", "studies", ["study_date", "study_time", "id"])
     op.drop_index("ix_studies_study_date", "studies")
-    op.create_index("ix_series_modality", "series", ["modality", "study_key"])
     if op.get_context().dialect.name == "sqlite":
         for statement in _SQLITE:
             op.execute(statement)
@@ -63,6 +62,5 @@ def downgrade() -> None:
         for column in ("patient_name_folded", "patient_id", "accession_number"):
             op.drop_index(f"ix_studies_{column}_pattern", "studies")
         op.drop_index("ix_studies_search_text", "studies")
-    op.drop_index("ix_series_modality", "series")
     op.create_index("ix_studies_study_date", "studies", ["study_date"])
     op.drop_index("ix_studies_newest", "studies")

@@ -1,0 +1,263 @@
+"""The list of studies and the page of one study, as the screen shows them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_
+
+from filmless.access import policy
+from filmless.access.policy import Action
+from filmless.access.principal import Principal
+from filmless.archive.tables import series, studies
+from filmless.dicom.names import fold
+from filmless.errors import NotFound, Refused
+from filmless.query import conditions, matching
+
+if TYPE_CHECKING:
+    from filmless.archive import Archive
+
+TOTAL_MAX: Final = 10_000
+"""Counting stops here: a total of so many means "so many or more"."""
+
+WORDS_MAX: Final = 16
+
+SORT_COLUMNS: Final[dict[str, tuple[ColumnElement[Any], ...]]] = {
+    "studyDate": (studies.c.study_date, studies.c.study_time),
+    "patientName": (studies.c.patient_name_folded,),
+    "patientId": (studies.c.patient_id,),
+    "patientBirthDate": (studies.c.patient_birth_date,),
+    "accessionNumber": (studies.c.accession_number,),
+    "studyDescription": (studies.c.study_description,),
+    "numberOfInstances": (studies.c.number_of_study_related_instances,),
+    "sizeBytes": (studies.c.size_bytes,),
+    "createdAt": (studies.c.created_at,),
+    "updatedAt": (studies.c.updated_at,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFilter:
+    """What a person looks for; None and "" leave nothing out.
+
+    `q`: words that must each occur, in any order, in a name (any script), id, accession number or description.
+    `study_date`: YYYYMMDD, or a range of them, open at either end. `modalities`: any of these.
+    `sort`: a key of SORT_COLUMNS, with "-" before it when it descends.
+    """
+
+    q: str | None = None
+    patient_name: str | None = None
+    patient_id: str | None = None
+    accession_number: str | None = None
+    study_date: str | None = None
+    modalities: tuple[str, ...] = ()
+    description: str | None = None
+    sort: str = "-studyDate"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRow:
+    """A study as a list shows it. Names are the text of a PN; `_at` are seconds since 1970."""
+
+    study_instance_uid: str
+    patient_name: str
+    patient_id: str
+    issuer_of_patient_id: str
+    patient_birth_date: str
+    patient_sex: str
+    study_date: str
+    study_time: str
+    accession_number: str
+    study_id: str
+    study_description: str
+    referring_physician_name: str
+    modalities: str
+    number_of_series: int
+    number_of_instances: int
+    size_bytes: int
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """A series as the page of its study shows it."""
+
+    series_instance_uid: str
+    series_number: int | None
+    modality: str
+    series_description: str
+    body_part_examined: str
+    laterality: str
+    number_of_instances: int
+    size_bytes: int
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Study(StudyRow):
+    """A study with its series, in the order of their numbers."""
+
+    series: tuple[SeriesRow, ...]
+
+
+_STUDY_COLUMNS = [
+    studies.c.study_instance_uid,
+    studies.c.patient_name,
+    studies.c.patient_id,
+    studies.c.issuer_of_patient_id,
+    studies.c.patient_birth_date,
+    studies.c.patient_sex,
+    studies.c.study_date,
+    studies.c.study_time,
+    studies.c.accession_number,
+    studies.c.study_id,
+    studies.c.study_description,
+    studies.c.referring_physician_name,
+    studies.c.modalities_in_study.label("modalities"),
+    studies.c.number_of_study_related_series.label("number_of_series"),
+    studies.c.number_of_study_related_instances.label("number_of_instances"),
+    studies.c.size_bytes,
+    studies.c.created_at,
+    studies.c.updated_at,
+]
+
+_SERIES_COLUMNS = [
+    series.c.series_instance_uid,
+    series.c.series_number,
+    series.c.modality,
+    series.c.series_description,
+    series.c.body_part_examined,
+    series.c.laterality,
+    series.c.number_of_series_related_instances.label("number_of_instances"),
+    series.c.size_bytes,
+    series.c.created_at,
+    series.c.updated_at,
+]
+
+
+def list_studies(
+    archive: Archive, principal: Principal, wanted: StudyFilter, limit: int = 100, cursor: str | None = None
+) -> tuple[list[StudyRow], str | None, int]:
+    """List studies: a page, the cursor of the next (None at the end), and how many match, up to TOTAL_MAX.
+
+    The cursor names the last row shown, so that what arrives meanwhile neither repeats nor hides a row. The caller
+    leaves the audit row.
+
+    Raises
+    ------
+    Refused: a date, the order or the cursor cannot be read.
+    NotAllowed: the principal may not search.
+    """
+    policy.require(principal, Action.QUERY)
+    dialect = "sqlite" if archive.database.is_sqlite else "postgresql"
+    clauses = list(_conditions(wanted, dialect))
+    visible = policy.visible_studies(principal)
+    if visible is not None:
+        clauses.append(visible)
+    order, descending = _order(wanted.sort)
+    page = select(*_STUDY_COLUMNS, *order).where(*clauses).limit(limit + 1)
+    page = page.order_by(*(column.desc() if descending else column for column in order))
+    if cursor is not None:
+        after = _read_cursor(cursor, wanted.sort, len(order))
+        page = page.where(tuple_(*order) < after if descending else tuple_(*order) > after)
+    counted = select(func.count()).select_from(select(studies.c.id).where(*clauses).limit(TOTAL_MAX).subquery())
+    with archive.reading() as session:
+        rows = session.execute(page).all()
+        total = int(session.execute(counted).scalar_one())
+    shown = [StudyRow(*row[: len(_STUDY_COLUMNS)]) for row in rows[:limit]]
+    if len(rows) <= limit:
+        return shown, None, total
+    return shown, _write_cursor(wanted.sort, rows[limit - 1][len(_STUDY_COLUMNS) :]), total
+
+
+def get_study(archive: Archive, principal: Principal, study_instance_uid: str) -> Study:
+    """Read one study and its series. The caller leaves the audit row.
+
+    Raises
+    ------
+    NotFound: there is no such study, or the principal may not see it.
+    """
+    statement = select(*_STUDY_COLUMNS, studies.c.id).where(studies.c.study_instance_uid == study_instance_uid)
+    visible = policy.visible_studies(principal)
+    if visible is not None:
+        statement = statement.where(visible)
+    with archive.reading() as session:
+        row = session.execute(statement).one_or_none()
+        if row is None:
+            raise NotFound(f"there is no study {study_instance_uid}")
+        below = [tuple(each) for each in session.execute(_series_of(row.id))]
+    shown: dict[str, Any] = {column.name: row._mapping[column.name] for column in _STUDY_COLUMNS}
+    return Study(**shown, series=tuple(SeriesRow(*each) for each in below))
+
+
+def _series_of(study_key: int) -> Select[Any]:
+    number = series.c.series_number
+    return (
+        select(*_SERIES_COLUMNS)
+        .where(series.c.study_key == study_key)
+        .order_by(number.is_(None), number, series.c.created_at, series.c.id)
+    )
+
+
+def _conditions(wanted: StudyFilter, dialect: str) -> Iterator[ColumnElement[bool]]:
+    for word in _words(wanted.q):
+        yield conditions.holds_text(word, dialect)
+    for word in _words(wanted.patient_name):
+        yield conditions.holds_text(word, dialect)
+        yield studies.c.patient_name_folded.contains(word, autoescape=True)
+    if wanted.patient_id:
+        yield _contains(studies.c.patient_id, wanted.patient_id, dialect)
+    if wanted.accession_number:
+        yield _contains(studies.c.accession_number, wanted.accession_number, dialect)
+    for word in (wanted.description or "").split()[:WORDS_MAX]:
+        yield _contains(studies.c.study_description, word, dialect)
+    if wanted.study_date:
+        key = matching.read_key("00080020", {"vr": "DA", "Value": [wanted.study_date]}, matching.Options())
+        for test in key.tests:
+            if isinstance(test, matching.Span):
+                yield conditions.span(studies.c.study_date, test.low, test.high)
+    if wanted.modalities:
+        joined = "\\" + studies.c.modalities_in_study + "\\"
+        yield or_(*(joined.contains(f"\\{modality}\\", autoescape=True) for modality in wanted.modalities))
+
+
+def _words(text: str | None) -> list[str]:
+    """Split into folded words; a person may type a name with its delimiters."""
+    return fold(text or "").replace("^", " ").replace("=", " ").replace(",", " ").split()[:WORDS_MAX]
+
+
+def _contains(column: ColumnElement[str], text: str, dialect: str) -> ColumnElement[bool]:
+    """Hold for a column that contains text, whatever the case; narrowed by the trigram index."""
+    text = text.strip()
+    if not text:
+        return true()
+    narrowed = [conditions.holds_text(part, dialect) for part in fold(text).split() if len(part) >= 3]
+    return and_(column.icontains(text, autoescape=True), *narrowed)
+
+
+def _order(sort: str) -> tuple[list[ColumnElement[Any]], bool]:
+    columns = SORT_COLUMNS.get(sort.removeprefix("-"))
+    if columns is None:
+        raise Refused(f"studies cannot be sorted by {sort!r}; choose one of {', '.join(SORT_COLUMNS)}")
+    return [*columns, studies.c.id], sort.startswith("-")
+
+
+def _write_cursor(sort: str, position: tuple[Any, ...]) -> str:
+    return base64.urlsafe_b64encode(json.dumps([sort, *position], ensure_ascii=False).encode()).decode()
+
+
+def _read_cursor(cursor: str, sort: str, length: int) -> tuple[Any, ...]:
+    try:
+        made_for, *position = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+    except (ValueError, binascii.Error, TypeError):
+        raise Refused("the cursor is not one that this list gave out") from None
+    if made_for != sort or len(position) != length or any(not isinstance(part, str | int | float) for part in position):
+        raise Refused("the cursor belongs to a list in another order")
+    return tuple(position)

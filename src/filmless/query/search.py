@@ -1,0 +1,494 @@
+"""The searches of C-FIND and QIDO-RS: one statement a page, rows out as DICOM JSON (PS3.4 C.4.1, PS3.18 10.6)."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from sqlalchemy import ColumnElement, FromClause, Row, Select, exists, func, select, tuple_
+
+from filmless.access import audit, policy
+from filmless.access.policy import Action
+from filmless.access.principal import Principal
+from filmless.archive.tables import instances, patients, series, studies, uids
+from filmless.dicom.dictionary import is_private, vr_of
+from filmless.query import attributes as at
+from filmless.query import conditions, matching
+from filmless.query.attributes import Level
+from filmless.query.matching import JsonDataset, Key, Keys, Kind, Options
+
+if TYPE_CHECKING:
+    from filmless.archive import Archive
+
+Wanted = Mapping[str, "Wanted | None"]
+"""Attributes to return, by tag; those of a sequence's items below it, None for all of it."""
+
+ROWS_PER_STATEMENT: Final = 500
+_SERIES_HELD: Final = 4  # metadata objects and attribute texts kept parsed within one search
+
+syntaxes = uids.alias("syntaxes")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search, read and checked: what `read_query` makes of an identifier."""
+
+    level: Level
+    keys: Keys
+    wanted: Wanted
+    wants_all: bool = False
+    options: Options = field(default_factory=Options)
+    unsupported: frozenset[str] = frozenset()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Matches, and whether there are more."""
+
+    datasets: list[JsonDataset]
+    has_more: bool
+
+
+def read_query(
+    level: Level,
+    identifier: JsonDataset,
+    options: Options,
+    *,
+    wanted: Wanted | None = None,
+    wants_all: bool = False,
+) -> Query:
+    """Read an identifier. Without `wanted`, its keys are also what is returned, as in C-FIND.
+
+    Raises
+    ------
+    Refused: a key cannot be matched as asked; the message says why.
+    """
+    keys = matching.read_keys(identifier, options)
+    unsupported = {tag for tag in keys.requested | set(wanted or ()) if not at.is_supported(level, tag)}
+    can_look_below = options.relational
+    usable = tuple(
+        key
+        for key in keys.keys
+        if at.is_supported(level, key.tag) or (can_look_below and at.find_column(key.tag) is not None)
+    )
+    for key in keys.matching:
+        if key not in usable:
+            unsupported.add(key.tag)
+        elif not at.is_supported(level, key.tag):
+            unsupported.discard(key.tag)
+    return Query(
+        level,
+        Keys(usable, keys.moments, keys.offset, keys.requested),
+        wanted if wanted is not None else wanted_of(identifier),
+        wants_all,
+        options,
+        frozenset(unsupported),
+        _describe(level, identifier),
+    )
+
+
+def wanted_of(identifier: Mapping[str, Any]) -> Wanted:
+    """Give the return keys of an identifier: all its elements, and of its sequences those of the item."""
+    wanted: dict[str, Wanted | None] = {}
+    for tag, element in identifier.items():
+        items = [item for item in element.get("Value") or () if item] if element.get("vr") == "SQ" else []
+        wanted[tag] = wanted_of(items[0]) if items else None
+    return wanted
+
+
+def _describe(level: Level, identifier: Mapping[str, Any]) -> str:
+    """Say what was searched for, for the audit trail."""
+    asked = {tag: element["Value"] for tag, element in identifier.items() if element.get("Value")}
+    return json.dumps({"level": level.name, "keys": asked}, ensure_ascii=False, default=str)[:4000]
+
+
+def begin(archive: Archive, principal: Principal, query: Query) -> None:
+    """Ask the policy and leave the audit row; no search is answered without it.
+
+    Raises
+    ------
+    NotAllowed: the principal may not search.
+    """
+    study = _only_uid(query.keys, at.STUDY_UID)
+    policy.require(principal, Action.QUERY, study)
+    with archive.transaction() as session:
+        audit.record(
+            session, principal, "search", study_instance_uid=study, object=query.level.name, detail=query.detail
+        )
+
+
+def find_page(archive: Archive, principal: Principal, query: Query, *, limit: int, offset: int = 0) -> Page:
+    """Search once and give matches `offset` to `offset + limit` in the stable order of the level."""
+    begin(archive, principal, query)
+    search = _Search(archive, principal, query)
+    if search.is_exact:
+        rows = search.run(limit=limit + 1, offset=offset)
+        found = [dataset for _, dataset in rows if dataset is not None]
+    else:
+        found = []
+        for number, dataset in enumerate(search.all()):
+            if number >= offset:
+                found.append(dataset)
+            if len(found) > limit:
+                break
+    return Page(found[:limit], len(found) > limit)
+
+
+def find_all(archive: Archive, principal: Principal, query: Query) -> Iterator[JsonDataset]:
+    """Search and yield every match, page by page: no read transaction stays open while the caller sends one."""
+    begin(archive, principal, query)
+    yield from _Search(archive, principal, query).all()
+
+
+class _Search:
+    """One search under way: its statement, and what it has parsed."""
+
+    def __init__(self, archive: Archive, principal: Principal, query: Query) -> None:
+        self.archive = archive
+        self.query = query
+        self.dialect = "sqlite" if archive.database.is_sqlite else "postgresql"
+        self.visible = policy.visible_studies(principal)
+        self.level = query.level
+        self.leftover: list[Key] = []
+        clauses = [*self._conditions(), *self._scope()]
+        self.wants = set(query.wanted)
+        self.looks_at = self.wants | {key.tag for key in self.leftover}
+        self.needs_headers = self.level is Level.IMAGE and (
+            query.wants_all or any(at.is_in_header(tag) for tag in self.looks_at)
+        )
+        self.order, self.descending = self._order()
+        self.statement = (
+            self._select()
+            .where(*clauses)
+            .order_by(*(column.desc() if self.descending else column for column in self.order))
+        )
+        self.parse = functools.lru_cache(maxsize=64)(_parse)
+        self.headers_of = functools.lru_cache(maxsize=_SERIES_HELD)(self._read_headers)
+
+    # What is asked
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the statement says all, so that it can also count and skip."""
+        return not self.leftover and not self.query.keys.moments and self.query.keys.offset is None
+
+    def _conditions(self) -> list[ColumnElement[bool]]:
+        """Say the keys as SQL, level by level; what SQL cannot say remains in `leftover`."""
+        own: list[ColumnElement[bool]] = []
+        elsewhere: dict[Level, list[ColumnElement[bool]]] = {}
+        moved = self.query.keys.offset is not None
+        for key in self.query.keys.matching:
+            if moved and key.vr in {"DA", "TM"}:
+                self.leftover.append(key)
+                own.extend(self._in_any_zone(key))
+                continue
+            found = at.find_column(key.tag, self.level)
+            if found is None:
+                self.leftover.append(key)
+                continue
+            level, stored = found
+            condition = conditions.condition_of(key, stored, self.dialect)
+            if not condition.is_exact and at.is_supported(self.level, key.tag):
+                self.leftover.append(key)
+            if self._is_joined(level):
+                own.append(condition.clause)
+            else:
+                elsewhere.setdefault(level, []).append(condition.clause)
+        own.extend(self._moments())
+        own.extend(self._below(elsewhere))
+        return own
+
+    def _is_joined(self, level: Level) -> bool:
+        """Whether the row of that level is in the statement's FROM."""
+        return level is self.level if self.level is Level.PATIENT else level <= self.level
+
+    def _in_any_zone(self, key: Key) -> Iterator[ColumnElement[bool]]:
+        found = at.find_column(key.tag, self.level)
+        if found is not None and key.vr == "DA" and self._is_joined(found[0]) and key.tag != at.PATIENT_BIRTH_DATE:
+            for test in key.tests:
+                if isinstance(test, matching.Span) and len(key.tests) == 1:
+                    yield conditions.dates_in_any_zone(found[1].column, test.low, test.high)
+
+    def _moments(self) -> Iterator[ColumnElement[bool]]:
+        """Narrow by the dates of date-and-time ranges; the times are looked at row by row."""
+        for pair in self.query.keys.moments:
+            found = at.find_column(pair.date_tag, self.level)
+            if found is not None and self._is_joined(found[0]):
+                low = pair.low[0] if pair.low else ""
+                high = pair.high[0] if pair.high else ""
+                narrow = conditions.span if self.query.keys.offset is None else conditions.dates_in_any_zone
+                yield narrow(found[1].column, low, high)
+
+    def _below(self, elsewhere: dict[Level, list[ColumnElement[bool]]]) -> Iterator[ColumnElement[bool]]:
+        """Say keys of lower levels as EXISTS: one row below must hold all of them."""
+        if not elsewhere:
+            return
+        lowest = max(elsewhere)
+        source: FromClause = {Level.STUDY: studies, Level.SERIES: series, Level.IMAGE: instances}[lowest]
+        links: list[ColumnElement[bool]] = []
+        if lowest is Level.IMAGE:
+            source = source.join(uids, instances.c.sop_class_key == uids.c.id)
+            if self.level is Level.SERIES:
+                links.append(instances.c.series_key == series.c.id)
+            else:
+                source = source.join(series, instances.c.series_key == series.c.id)
+        if lowest >= Level.SERIES and self.level <= Level.STUDY:
+            if self.level is Level.STUDY:
+                links.append(series.c.study_key == studies.c.id)
+            else:
+                source = source.join(studies, series.c.study_key == studies.c.id)
+        if self.level is Level.PATIENT:
+            links.append(studies.c.patient_key == patients.c.id)
+            if self.visible is not None:
+                links.append(self.visible)
+        given = [clause for clauses in elsewhere.values() for clause in clauses]
+        outer = {Level.PATIENT: patients, Level.STUDY: studies, Level.SERIES: series}[self.level]
+        yield exists(select(1).select_from(source).where(*links, *given).correlate(outer))
+
+    def _scope(self) -> Iterator[ColumnElement[bool]]:
+        if self.level is Level.PATIENT:
+            seen = [studies.c.patient_key == patients.c.id]
+            yield exists(select(1).where(*seen, *([] if self.visible is None else [self.visible])).correlate(patients))
+        elif self.visible is not None:
+            yield self.visible
+
+    # What is selected, in which order
+
+    def _order(self) -> tuple[list[ColumnElement[Any]], bool]:
+        """Give the stable order of the level and whether it descends. New studies come first, so that pages of a
+        growing list may repeat a study and never skip one."""
+        match self.level:
+            case Level.PATIENT:
+                return [patients.c.id], False
+            case Level.STUDY:
+                return [studies.c.study_date, studies.c.study_time, studies.c.id], True
+            case Level.SERIES:
+                if self._names_one(at.STUDY_UID):
+                    return [func.coalesce(series.c.series_number, 0), series.c.id], False
+                return [series.c.id], True
+            case _:
+                number = func.coalesce(instances.c.instance_number, 0)
+                if self._names_one(at.SERIES_UID):
+                    return [number, instances.c.id], False
+                if self._names_one(at.STUDY_UID):
+                    return [instances.c.series_key, number, instances.c.id], False
+                return [instances.c.id], False
+
+    def _names_one(self, tag: str) -> bool:
+        return _only_uid(self.query.keys, tag) is not None
+
+    def _select(self) -> Select[Any]:
+        """Select what the row's data set is made of, and no text that nobody looks at."""
+        columns: list[Any] = []
+        source: FromClause
+        if self.level is Level.PATIENT:
+            source = patients
+            columns += [patients.c.attributes.label("patient_attributes"), patients.c.patient_id]
+        else:
+            source = studies
+            columns += [studies.c.id.label("study_key"), studies.c.study_instance_uid]
+            columns += [
+                studies.c.modalities_in_study,
+                studies.c.number_of_study_related_series,
+                studies.c.number_of_study_related_instances,
+            ]
+            if self._looks_at(Level.STUDY):
+                columns.append(studies.c.attributes.label("study_attributes"))
+        if self.level >= Level.SERIES:
+            source = source.join(series, series.c.study_key == studies.c.id)
+            columns += [series.c.id.label("series_key"), series.c.series_instance_uid]
+            columns += [series.c.number_of_series_related_instances]
+            if self._looks_at(Level.SERIES):
+                columns.append(series.c.attributes.label("series_attributes"))
+        if self.level is Level.IMAGE:
+            source = source.join(instances, instances.c.series_key == series.c.id)
+            source = source.join(uids, instances.c.sop_class_key == uids.c.id)
+            columns += [
+                instances.c.sop_instance_uid,
+                instances.c.instance_number,
+                instances.c.number_of_frames,
+                instances.c.rows,
+                instances.c.columns,
+                uids.c.uid.label("sop_class_uid"),
+            ]
+            if at.AVAILABLE_SYNTAX in self.wants:
+                source = source.join(syntaxes, instances.c.transfer_syntax_key == syntaxes.c.id)
+                columns.append(syntaxes.c.uid.label("transfer_syntax_uid"))
+        columns += [counted.label(name) for name, counted in self._counts()]
+        columns += [column.label(f"order_{number}") for number, column in enumerate(self.order)]
+        return select(*columns).select_from(source)
+
+    def _looks_at(self, level: Level) -> bool:
+        if self.query.wants_all:
+            return True
+        looked = self.looks_at | {tag for pair in self.query.keys.moments for tag in (pair.date_tag, pair.time_tag)}
+        if self.query.keys.offset is not None:
+            looked |= {at.TIMEZONE}
+        return any(
+            at.level_of(tag) in ({Level.PATIENT, Level.STUDY} if level is Level.STUDY else {level}) for tag in looked
+        )
+
+    def _counts(self) -> Iterator[tuple[str, ColumnElement[Any]]]:
+        """Count what the row does not keep, only when asked for it."""
+        asked = self.wants
+        mine = patients.c.id if self.level is Level.PATIENT else studies.c.patient_key
+        others = studies.alias("others")
+        for tag, counted in (
+            (at.PATIENT_STUDIES, func.count()),
+            (at.PATIENT_SERIES, func.sum(others.c.number_of_study_related_series)),
+            (at.PATIENT_INSTANCES, func.sum(others.c.number_of_study_related_instances)),
+        ):
+            if tag in asked:
+                yield f"count_{tag}", select(counted).where(others.c.patient_key == mine).scalar_subquery()
+        if at.SOP_CLASSES_IN_STUDY in asked and self.level is not Level.PATIENT:
+            their, classes, theirs = series.alias("their_series"), uids.alias("classes"), instances.alias("theirs")
+            joined: ColumnElement[Any]
+            if self.dialect == "sqlite":
+                joined = func.group_concat(classes.c.uid.distinct())
+            else:
+                joined = func.string_agg(classes.c.uid.distinct(), ",")
+            yield (
+                f"count_{at.SOP_CLASSES_IN_STUDY}",
+                select(joined)
+                .select_from(
+                    their.join(theirs, theirs.c.series_key == their.c.id).join(
+                        classes, theirs.c.sop_class_key == classes.c.id
+                    )
+                )
+                .where(their.c.study_key == studies.c.id)
+                .scalar_subquery(),
+            )
+
+    # Rows to data sets
+
+    def run(
+        self, *, limit: int, offset: int = 0, after: tuple[Any, ...] | None = None
+    ) -> list[tuple[tuple[Any, ...], JsonDataset | None]]:
+        """Run the statement for one page; give each row's position and its data set, None when it does not match."""
+        statement = self.statement.limit(limit)
+        if offset:
+            statement = statement.offset(offset)
+        if after is not None:
+            position = tuple_(*self.order)
+            statement = statement.where(position < after if self.descending else position > after)
+        with self.archive.reading() as session:
+            rows = session.execute(statement).all()
+        return [(tuple(row[-len(self.order) :]), self._dataset(row)) for row in rows]
+
+    def all(self) -> Iterator[JsonDataset]:
+        """Yield every match, a page of rows at a time."""
+        after: tuple[Any, ...] | None = None
+        while True:
+            rows = self.run(limit=ROWS_PER_STATEMENT, after=after)
+            for _, dataset in rows:
+                if dataset is not None:
+                    yield dataset
+            if len(rows) < ROWS_PER_STATEMENT:
+                return
+            after = rows[-1][0]
+
+    def _dataset(self, row: Row[Any]) -> JsonDataset | None:
+        """Make the data set of a row: what is kept of each level, and over it what the archive itself knows."""
+        values: Mapping[Any, Any] = row._mapping
+        dataset: JsonDataset = {}
+        for name in ("patient_attributes", "study_attributes", "series_attributes"):
+            if name in values:
+                dataset.update(self.parse(values[name]))
+        if self.needs_headers:
+            dataset.update(self.headers_of(values["series_key"]).get(values["sop_instance_uid"], {}))
+        dataset.update(self._known(values))
+        if not self.is_exact:
+            keys = Keys(tuple(self.leftover), self.query.keys.moments, self.query.keys.offset)
+            if not matching.matches(keys, dataset):
+                return None
+        return self._pick(dataset)
+
+    def _known(self, values: Mapping[Any, Any]) -> JsonDataset:
+        known: JsonDataset = {at.AVAILABILITY: {"vr": "CS", "Value": ["ONLINE"]}}
+        known[at.RETRIEVE_AE] = {"vr": "AE", "Value": [self.archive.settings.ae_title]}
+        if self.level >= Level.STUDY:
+            known[at.STUDY_UID] = {"vr": "UI", "Value": [values["study_instance_uid"]]}
+            modalities = [value for value in values["modalities_in_study"].split("\\") if value]
+            known[at.MODALITIES_IN_STUDY] = {"vr": "CS", "Value": modalities} if modalities else {"vr": "CS"}
+            known[at.STUDY_SERIES] = {"vr": "IS", "Value": [values["number_of_study_related_series"]]}
+            known[at.STUDY_INSTANCES] = {"vr": "IS", "Value": [values["number_of_study_related_instances"]]}
+        if self.level >= Level.SERIES:
+            known[at.SERIES_UID] = {"vr": "UI", "Value": [values["series_instance_uid"]]}
+            known[at.SERIES_INSTANCES] = {"vr": "IS", "Value": [values["number_of_series_related_instances"]]}
+        if self.level is Level.IMAGE:
+            known[at.SOP_INSTANCE_UID] = {"vr": "UI", "Value": [values["sop_instance_uid"]]}
+            known[at.SOP_CLASS_UID] = {"vr": "UI", "Value": [values["sop_class_uid"]]}
+            for tag, vr, name in (
+                (at.INSTANCE_NUMBER, "IS", "instance_number"),
+                (at.NUMBER_OF_FRAMES, "IS", "number_of_frames"),
+                (at.ROWS, "US", "rows"),
+                (at.COLUMNS, "US", "columns"),
+            ):
+                if values[name] is not None and (values[name] or tag == at.INSTANCE_NUMBER):
+                    known[tag] = {"vr": vr, "Value": [values[name]]}
+            if "transfer_syntax_uid" in values:
+                known[at.AVAILABLE_SYNTAX] = {"vr": "UI", "Value": [values["transfer_syntax_uid"]]}
+        for name, value in values.items():
+            if name.startswith("count_"):
+                tag = name.removeprefix("count_")
+                if tag == at.SOP_CLASSES_IN_STUDY:
+                    known[tag] = {"vr": "UI", "Value": sorted((value or "").split(","))}
+                else:
+                    known[tag] = {"vr": "IS", "Value": [int(value or 0)]}
+        return known
+
+    def _pick(self, dataset: JsonDataset) -> JsonDataset:
+        """Keep what was asked for, in the order of tags; what is asked for and absent is there without a value."""
+        tags = set(dataset) | self.wants if self.query.wants_all else self.wants
+        return {
+            tag: picked
+            for tag in sorted(tags)
+            if (picked := pick(dataset.get(tag), self.query.wanted.get(tag), tag)) is not None
+        }
+
+    def _read_headers(self, series_key: int) -> dict[str, JsonDataset]:
+        """Read the series metadata object, by SOP Instance UID."""
+        import gzip
+
+        from filmless.archive.metadata import series_metadata_gzip
+
+        datasets: list[JsonDataset] = orjson.loads(gzip.decompress(series_metadata_gzip(self.archive, series_key)))
+        return {matching.values_of(dataset, at.SOP_INSTANCE_UID)[0]: dataset for dataset in datasets}
+
+
+def _parse(text: str) -> JsonDataset:
+    parsed: JsonDataset = orjson.loads(text) if text else {}
+    return parsed
+
+
+def pick(element: Mapping[str, Any] | None, wanted: Wanted | None, tag: str) -> dict[str, Any] | None:
+    """Give an element, or of a sequence the wanted part; an absent one empty, if its VR is known."""
+    if element is None:
+        if is_private(int(tag, 16)):
+            return None
+        vr = vr_of(int(tag, 16))
+        return {"vr": vr.split(" or ")[0]} if vr else None
+    if wanted and element.get("vr") == "SQ" and element.get("Value"):
+        items = [
+            {inner: picked for inner in sorted(wanted) if (picked := pick(item.get(inner), wanted[inner], inner))}
+            for item in element["Value"]
+        ]
+        return {"vr": "SQ", "Value": items}
+    return dict(element)
+
+
+def _only_uid(keys: Keys, tag: str) -> str | None:
+    """Give the one UID that a key names; None when it names none or several."""
+    for key in keys.keys:
+        if key.tag == tag and key.kind is Kind.VALUES and len(key.tests) == 1:
+            test = key.tests[0]
+            return test.text if isinstance(test, matching.Equal) else None
+    return None
+
+
+__all__ = ["JsonDataset", "Level", "Options", "Page", "Query", "find_all", "find_page", "read_query"]
