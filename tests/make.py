@@ -14,7 +14,7 @@ import itertools
 import struct
 from typing import Any
 
-from pydicom import Dataset, Sequence, dcmwrite
+from pydicom import DataElement, Dataset, Sequence, dcmwrite
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.filewriter import write_dataset
@@ -287,8 +287,7 @@ def _swapped(ds: Dataset) -> Dataset:
         return ds
     copy = Dataset(dict(ds))
     values = struct.unpack(f"<{len(ds.PixelData) // 2}H", ds.PixelData)
-    copy.PixelData = struct.pack(f">{len(values)}H", *values)
-    copy["PixelData"].VR = "OW"
+    copy["PixelData"] = DataElement(0x7FE00010, "OW", struct.pack(f">{len(values)}H", *values))
     return copy
 
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 import base64
 import math
 import struct
+from collections.abc import Callable
 from typing import Any, Final
 
 from filmless.dicom import charsets
-from filmless.dicom.scanner import PIXEL_TAGS, Element, Header
+from filmless.dicom.scanner import PIXEL_TAGS, Buffer, Element, Header
 from filmless.errors import NotFound, Refused
 
 JsonDataset = dict[str, Any]
@@ -26,6 +27,7 @@ JsonDataset = dict[str, Any]
 INLINE_MAX: Final = 1024
 
 _LOCAL, _PLAIN, _NAME, _LOCAL_ONE, _NUMBER, _BINARY, _SEQUENCE, _IS, _DS, _AT, _UI, _AE, _UR = range(13)
+_LOCAL_KINDS = frozenset({_LOCAL, _NAME, _LOCAL_ONE})
 _KINDS = {
     "AE": _AE, "AS": _PLAIN, "AT": _AT, "CS": _PLAIN, "DA": _PLAIN, "DS": _DS, "DT": _PLAIN, "FD": _NUMBER,
     "FL": _NUMBER, "IS": _IS, "LO": _LOCAL, "LT": _LOCAL_ONE, "OB": _BINARY, "OD": _BINARY, "OF": _BINARY,
@@ -37,8 +39,14 @@ _NUMBERS = {
     "FL": ("f", 4), "FD": ("d", 8), "SL": ("i", 4), "SS": ("h", 2), "SV": ("q", 8), "UL": ("I", 4), "US": ("H", 2),
     "UV": ("Q", 8),
 }  # fmt: skip
+_SINGLES: dict[bool, dict[str, tuple[Callable[[Buffer, int], tuple[Any]], int]]] = {
+    is_little_endian: {
+        vr: (struct.Struct(f"{'<' if is_little_endian else '>'}{code}").unpack_from, size)
+        for vr, (code, size) in _NUMBERS.items()
+    }
+    for is_little_endian in (True, False)
+}
 _WORD_BYTES = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
-_CODE_SIZE = {"f": 4, "d": 8}
 
 # Descriptors of lookup tables whose first value is a count, unsigned whatever the VR says (PS3.3 C.11.1.1).
 _LUT_DESCRIPTORS = frozenset({0x00281101, 0x00281102, 0x00281103, 0x00283002})
@@ -141,6 +149,8 @@ def _values(header: Header, tag: int, vr: str, kind: int, offset: int, length: i
         return vr, [_decimal(part) for part in text.split("\\")]
     if kind == _UR:
         return vr, [text.rstrip(" \0\r\n\t")]
+    if kind == _PLAIN:
+        return vr, [part or None for part in text.rstrip(" \0").split("\\")]
     return vr, [part.strip(" \0") or None for part in text.split("\\")]  # AE, UI
 
 
@@ -179,12 +189,17 @@ def _write_level(
     inline_max: int | None,
     skip_pixel_data: bool,
 ) -> None:
-    """Write the elements of one level; items of sequences are put on `waiting`."""
-    buffer, names, kinds, resolve = header.buffer, _NAMES, _KINDS, header._vr
-    raw = header._raw
+    """Write the elements of one level; items of sequences are put on `waiting`.
+
+    The one hot loop of this module: what most elements are, one value, is converted here without further calls.
+    """
+    buffer, names, kinds, resolve, raw = header.buffer, _NAMES, _KINDS, header._vr, header._raw
+    singles = _SINGLES[header.is_little_endian]
+    is_view = isinstance(buffer, memoryview)
+    sets: charsets.CharacterSets | None = None
+    codec = ""
     tags = list(raw)
     ordered = sorted(tags)
-    sets: charsets.CharacterSets | None = None
     for tag in tags if tags == ordered else ordered:
         if not tag & 0xFFFF:
             continue
@@ -194,31 +209,13 @@ def _write_level(
         kind = kinds[vr]
         if not length:
             out[names[tag]] = {"vr": vr, "Value": []} if kind == _SEQUENCE else {"vr": vr}
-        elif kind == _PLAIN:
-            text = str(buffer[offset : offset + length], "latin-1").rstrip(" \0")
-            if "\\" in text:
-                out[names[tag]] = {"vr": vr, "Value": [part or None for part in text.split("\\")]}
-            else:
-                out[names[tag]] = {"vr": vr, "Value": [text]} if text else {"vr": vr}
-        elif kind <= _LOCAL_ONE:
-            if sets is None:
-                sets = header.character_sets
-            text = charsets.decode(bytes(buffer[offset : offset + length]), sets).rstrip(" \0")
-            if not text:
-                out[names[tag]] = {"vr": vr}
-            elif kind == _NAME:
-                out[names[tag]] = {"vr": vr, "Value": [name_groups(part) for part in text.split("\\")]}
-            elif kind == _LOCAL and "\\" in text:
-                out[names[tag]] = {"vr": vr, "Value": [part.rstrip(" \0") or None for part in text.split("\\")]}
-            else:
-                out[names[tag]] = {"vr": vr, "Value": [text]}
-        elif kind == _BINARY:
-            if (inline_max is not None and length > inline_max) or (skip_pixel_data and tag in PIXEL_TAGS):
-                if bulk_uri is not None:
-                    out[names[tag]] = {"vr": vr, "BulkDataURI": f"{bulk_uri}/{path}{names[tag]}"}
-            else:
-                value = little_endian_value(header, Element(tag, vr, offset, length))
-                out[names[tag]] = {"vr": vr, "InlineBinary": base64.b64encode(value).decode()}
+            continue
+        if kind == _NUMBER:
+            read, size = singles[vr]
+            if length == size:
+                (number,) = read(buffer, offset)
+                out[names[tag]] = {"vr": vr, "Value": [number if number - number == 0 else _finite(number)]}
+                continue
         elif kind == _SEQUENCE:
             items: list[JsonDataset] = []
             for i, item in enumerate(header._items(raw[tag][0], offset, length)):
@@ -226,14 +223,55 @@ def _write_level(
                 items.append(inner)
                 waiting.append((item, inner, f"{path}{names[tag]}/{i}/"))
             out[names[tag]] = {"vr": vr, "Value": items}
-        else:
-            vr, values = _values(header, tag, vr, kind, offset, length)
-            if isinstance(values, str):
-                out[names[tag]] = {"vr": vr, "InlineBinary": values}
-            elif len(values) > 1 or (values and values[0] not in (None, "")):
-                out[names[tag]] = {"vr": vr, "Value": values}
+            continue
+        elif kind == _BINARY:
+            if (inline_max is not None and length > inline_max) or (skip_pixel_data and tag in PIXEL_TAGS):
+                if bulk_uri is not None:
+                    out[names[tag]] = {"vr": vr, "BulkDataURI": f"{bulk_uri}/{path}{names[tag]}"}
             else:
-                out[names[tag]] = {"vr": vr}
+                data = little_endian_value(header, Element(tag, vr, offset, length))
+                out[names[tag]] = {"vr": vr, "InlineBinary": base64.b64encode(data).decode()}
+            continue
+        else:
+            value: Any = buffer[offset : offset + length]
+            if is_view:
+                value = bytes(value)
+            if kind == _PLAIN:
+                text = value.decode("latin-1").rstrip(" \0")
+                if "\\" not in text:
+                    out[names[tag]] = {"vr": vr, "Value": [text]} if text else {"vr": vr}
+                    continue
+            elif kind in _LOCAL_KINDS:
+                if sets is None:
+                    sets = header.character_sets
+                    codec = sets.codec
+                text = charsets.decode(value, sets) if b"\x1b" in value else value.decode(codec, "replace")
+                text = text.rstrip(" \0")
+                if not text:
+                    out[names[tag]] = {"vr": vr}
+                elif kind == _NAME:
+                    out[names[tag]] = {"vr": vr, "Value": [name_groups(part) for part in text.split("\\")]}
+                elif kind == _LOCAL and "\\" in text:
+                    out[names[tag]] = {"vr": vr, "Value": [part.rstrip(" \0") or None for part in text.split("\\")]}
+                else:
+                    out[names[tag]] = {"vr": vr, "Value": [text]}
+                continue
+            elif kind == _DS and b"_" not in value:
+                try:
+                    number = float(value)
+                except ValueError:
+                    pass
+                else:
+                    if number - number == 0:
+                        out[names[tag]] = {"vr": vr, "Value": [number]}
+                        continue
+        vr, values = _values(header, tag, vr, kind, offset, length)
+        if isinstance(values, str):
+            out[names[tag]] = {"vr": vr, "InlineBinary": values}
+        elif len(values) > 1 or (values and values[0] not in (None, "")):
+            out[names[tag]] = {"vr": vr, "Value": values}
+        else:
+            out[names[tag]] = {"vr": vr}
 
 
 def find_element(header: Header, path: str) -> Element:
