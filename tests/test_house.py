@@ -1,0 +1,80 @@
+"""The house keeps its rules: sizes shrink, and what exists is documented and tested."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "src" / "filmless").rglob("*.py"))
+FUNCTION_LINES_MAX, FILE_LINES_MAX = 60, 500
+
+
+def definitions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+# Exceptions of today, with the reason; the list may only shrink.
+LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT / "src" / "filmless").as_posix()
+
+
+def test_no_function_has_a_second_subject() -> None:
+    long = {
+        f"{name_of(path)}:{function.name}"
+        for path in SOURCES
+        if "migrations/versions" not in str(path)
+        for function in definitions(path)
+        if (function.end_lineno or 0) - function.lineno + 1 > FUNCTION_LINES_MAX
+    }
+    assert long == set(LONG_FUNCTIONS)
+
+
+def test_no_file_has_a_second_subject() -> None:
+    long = {name_of(path) for path in SOURCES if len(path.read_text(encoding="utf-8").splitlines()) > FILE_LINES_MAX}
+    assert long == set(LONG_FILES)
+
+
+def test_the_page_of_settings_is_what_the_code_says() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "settings_page.py"], capture_output=True, text=True, check=True
+    )
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == done.stdout, "run: python tools/settings_page.py > docs/settings.md"
+
+
+def test_every_command_is_documented() -> None:
+    import typer.main
+
+    from filmless.cli.main import app
+
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    group = typer.main.get_group(app)
+    verbs = []
+    for name, command in group.commands.items():
+        children = getattr(command, "commands", None)
+        verbs += [f"{name} {child}" for child in children] if children else [name]
+    assert [verb for verb in verbs if f"filmless {verb}" not in page] == []
+
+
+@pytest.mark.parametrize("page", ["dicom.md", "dicomweb.md"])
+def test_every_conformance_claim_names_a_test_that_exists(page: str) -> None:
+    text = (ROOT / "docs" / "conformance" / page).read_text(encoding="utf-8")
+    claims = re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", text)
+    assert len(claims) > 20
+    for file, test in claims:
+        path = ROOT / file
+        assert path.is_file(), f"{page} names {file}, which does not exist"
+        if test:
+            names = {function.name for function in definitions(path)}
+            assert test in names, f"{page} names {file}::{test}, which does not exist"
