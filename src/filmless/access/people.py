@@ -118,9 +118,12 @@ def update_person(
         if value is not None
     }
     with archive.transaction() as session:
+        # Two who demote each other at once must not both succeed: they wait for each other here.
+        session.execute(select(people.c.id).where(people.c.role == "administrator").with_for_update()).all()
         before = _get(session, person_id)
         session.execute(update(people).where(people.c.id == person_id).values(values))
-        _keep_an_administrator(session)
+        if before.role == "administrator" and before.is_active and not _has_administrator(session):
+            raise Conflict("this is the last active administrator: make another one first")
         if password is not None or is_active is False:
             session.execute(delete(sessions).where(sessions.c.person_key == person_id))
         after = _get(session, person_id)
@@ -199,7 +202,7 @@ def set_up(
         raise NotAllowed(_USED_UP)
     values = _checked(archive, name, "administrator", password, display_name)
     with archive.transaction() as session:
-        if not _is_setup_link(session, secret) or _has_administrator(session):
+        if not _is_setup_link(session, secret):
             raise NotAllowed(_USED_UP)
         session.execute(delete(setup_links))
         return _add(session, _setup_caller(address), values)
@@ -217,20 +220,12 @@ def _is_setup_link(session: Connection, secret: str) -> bool:
     until = session.execute(
         select(setup_links.c.expires_at).where(setup_links.c.secret_hash == digest(secret))
     ).scalar_one_or_none()
-    return until is not None and time.time() < until
+    return until is not None and time.time() < until and not _has_administrator(session)
 
 
 def _has_administrator(session: Connection) -> bool:
     query = select(people.c.id).where(people.c.role == "administrator", people.c.is_active).limit(1)
     return session.execute(query).scalar_one_or_none() is not None
-
-
-def _keep_an_administrator(session: Connection) -> None:
-    """Refuse a change after which nobody could administer. Two such changes at once wait for each other's rows."""
-    administrators = select(people.c.id).where(people.c.role == "administrator").with_for_update()
-    session.execute(administrators).all()
-    if not _has_administrator(session):
-        raise Conflict("this is the last active administrator: make another one first")
 
 
 def _checked(archive: Archive, name: str, role: str, password: str, display_name: str) -> dict[str, Any]:
