@@ -273,7 +273,7 @@ def _modality_values(stored: NDArray[Any], display: Display) -> NDArray[Any]:
     if display.modality_lut is not None:
         lut = display.modality_lut
         index = np.clip(np.rint(stored).astype(np.int64) - lut.first, 0, len(lut.entries) - 1)
-        return lut.entries[index].astype(np.float64)
+        return np.asarray(lut.entries[index], np.float64)
     values: NDArray[Any] = stored.astype(np.float64) * display.slope + display.intercept
     return values
 

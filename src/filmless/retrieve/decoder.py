@@ -1,0 +1,200 @@
+"""The child process that decodes pixel data: reads a task from a socket, answers, and may die of what it reads.
+
+Its limits are set before the first byte comes: memory, processor time per task, no core file, no file written. It
+holds no secret and no database. Messages both ways are a JSON object and byte strings, never pickles: a codec that was
+taken over must not gain anything by its answer. The parent's side is `decoding.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import struct
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from filmless.dicom.pixels import Frame, PixelFormat, decode_frame, encode_frame, read_format
+from filmless.dicom.scanner import Header, scan
+from filmless.errors import FilmlessError
+
+_HEAD: Final = struct.Struct("<II")
+_HEADERS_KEPT: Final = 8
+
+
+def send_message(connection: socket.socket, info: dict[str, Any], parts: Sequence[bytes | memoryview]) -> None:
+    """Send one message: lengths, a JSON object, byte strings."""
+    import orjson
+
+    encoded = orjson.dumps({**info, "parts": [len(part) for part in parts]})
+    connection.sendall(_HEAD.pack(len(encoded), sum(len(part) for part in parts)) + encoded)
+    for part in parts:
+        connection.sendall(part)
+
+
+def receive_message(connection: socket.socket, *, length_max: int) -> tuple[dict[str, Any], list[memoryview]]:
+    """Receive one message.
+
+    Raises
+    ------
+    EOFError: the other side is gone. ValueError: the message is longer than `length_max` or makes no sense.
+    """
+    import orjson
+
+    encoded_length, parts_length = _HEAD.unpack(_receive(connection, _HEAD.size))
+    if encoded_length + parts_length > length_max:
+        raise ValueError(f"a message of {encoded_length + parts_length} bytes, over {length_max}")
+    info = orjson.loads(_receive(connection, encoded_length))
+    if not isinstance(info, dict) or sum(info["parts"]) != parts_length:
+        raise ValueError("a message whose parts do not add up")
+    view = memoryview(_receive(connection, parts_length))
+    parts, position = [], 0
+    for length in info.pop("parts"):
+        parts.append(view[position : position + length])
+        position += length
+    return info, parts
+
+
+def _receive(connection: socket.socket, length: int) -> bytearray:
+    buffer = bytearray(length)
+    view, done = memoryview(buffer), 0
+    while done < length:
+        count = connection.recv_into(view[done:])
+        if count == 0:
+            raise EOFError
+        done += count
+    return buffer
+
+
+class Tasks:
+    """What the child can do, each by the name that the parent asks for."""
+
+    def __init__(self, samples_max: int) -> None:
+        self._samples_max = samples_max
+        self._headers: OrderedDict[str, Header] = OrderedDict()
+
+    def run(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
+        """Do one task: `parts` are the header and the frame."""
+        name = task["task"]
+        if name == "sheet":
+            return self._sheet(task)
+        work: Callable[[Header, memoryview, dict[str, Any]], tuple[dict[str, Any], bytes]]
+        work = {"decode": self._decode, "encode": self._encode, "render": self._render}[name]
+        return work(self._header(task, parts[0]), parts[1], task)
+
+    def _header(self, task: dict[str, Any], data: memoryview) -> Header:
+        """Read the header, or find the one of the same instance read before."""
+        key = task["key"]
+        header = self._headers.pop(key, None)
+        if header is None:
+            header = scan(bytes(data), transfer_syntax_uid=task["bare_syntax"], total_length=task["total_length"])
+        self._headers[key] = header
+        while len(self._headers) > _HEADERS_KEPT:
+            self._headers.popitem(last=False)
+        return header
+
+    def _frame(self, header: Header, data: memoryview, task: dict[str, Any]) -> Frame:
+        return decode_frame(
+            data,
+            read_format(header),
+            skip_bits=task["skip_bits"],
+            as_rgb=task["as_rgb"],
+            is_lenient=task["is_lenient"],
+            samples_max=self._samples_max,
+        )
+
+    def _decode(self, header: Header, data: memoryview, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        frame = self._frame(header, data, task)
+        return _describe(frame.format), frame.to_bytes()
+
+    def _encode(self, header: Header, data: memoryview, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        encoded, form = encode_frame(self._frame(header, data, task), task["transfer_syntax_uid"])
+        return _describe(form), encoded
+
+    def _render(self, header: Header, data: memoryview, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        from filmless.dicom.rendering import Viewport, encode_picture, to_viewport
+        from filmless.dicom.windowing import Window, read_display, to_display
+
+        frame = self._frame(header, data, task)
+        window = Window(**task["window"]) if task["window"] else None
+        shown = to_display(frame.pixels, read_display(header, task["frame_number"]), window)
+        if task["viewport"]:
+            viewport = Viewport(**task["viewport"])
+            shown = to_viewport(shown, viewport, aspect=pixel_aspect(header), may_grow=task["may_grow"])
+        return {}, encode_picture(shown, task["media_type"], quality=task["quality"])
+
+    def _sheet(self, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        from filmless.dicom.rendering import draw_sheet, encode_picture, resize
+
+        side = task["side"]
+        sheet = resize(draw_sheet(task["label"]), side, side)
+        return {}, encode_picture(sheet, task["media_type"], quality=task["quality"])
+
+
+def pixel_aspect(header: Header) -> float:
+    """Give the height of a pixel divided by its width: Pixel Aspect Ratio, else a spacing (PS3.3 10.7, C.7.6.3.1.7)."""
+    for tag in (0x00280034, 0x00280030, 0x00181164):
+        values = header.numbers(tag)[:2]
+        if len(values) == 2 and values[0] > 0 and values[1] > 0 and 0.05 < values[0] / values[1] < 20:
+            return values[0] / values[1]
+    return 1.0
+
+
+def _describe(form: PixelFormat) -> dict[str, Any]:
+    return {
+        "photometric_interpretation": form.photometric_interpretation,
+        "planar_configuration": form.planar_configuration,
+        "samples_per_pixel": form.samples_per_pixel,
+        "bits_allocated": form.bits_allocated,
+    }
+
+
+def _limit(memory_bytes: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _limit_time(seconds: float) -> None:
+    """Let the kernel end a task that hangs, also when the parent is no longer there to do it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + seconds) + 2, hard))
+
+
+def main(descriptor: int, memory_bytes: int, timeout_s: float, samples_max: int) -> None:
+    """Serve tasks until the parent closes the socket."""
+    _limit(memory_bytes)
+    connection = socket.socket(fileno=descriptor)
+    tasks = Tasks(samples_max)
+    while True:
+        try:
+            task, parts = receive_message(connection, length_max=1 << 32)
+        except EOFError:
+            return
+        _limit_time(timeout_s)
+        try:
+            info, data = tasks.run(task, parts)
+        except FilmlessError as error:
+            send_message(connection, {"refused": type(error).__name__, "message": str(error)}, [])
+        except MemoryError:
+            send_message(connection, {"refused": "Refused", "message": "decoding needs too much memory"}, [])
+        except Exception as error:  # noqa: BLE001 - the outermost line of this process
+            message = f"decoding failed: {type(error).__name__}: {str(error)[:200]}"
+            send_message(connection, {"refused": "Refused", "message": message}, [])
+        else:
+            send_message(connection, info, [data])
+
+
+def command(descriptor: int, memory_bytes: int, timeout_s: float, samples_max: int) -> list[str]:
+    """Give the command that starts this process: isolated from the environment's Python paths."""
+    import filmless
+
+    root = os.path.dirname(os.path.dirname(os.path.abspath(filmless.__file__)))  # noqa: PTH100, PTH120
+    program = (
+        f"import sys; sys.path.insert(0, {root!r}); from filmless.retrieve.decoder import main; "
+        f"main({descriptor}, {memory_bytes}, {timeout_s}, {samples_max})"
+    )
+    return [sys.executable, "-I", "-c", program]

@@ -1,0 +1,188 @@
+"""The pool of child processes that decode pixel data, seen from the server (docs/decisions/0008).
+
+A frame that hangs, crashes or devours memory ends its child, which is replaced; the server answers that the frame
+cannot be decoded and goes on. Waiting is bounded: who finds the queue full is told to come again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+import time
+import weakref
+from typing import Any, Final
+
+import structlog
+
+from filmless.archive import Archive
+from filmless.errors import NotAcceptable, Refused, Unavailable
+from filmless.retrieve.decoder import command, receive_message, send_message
+
+log = structlog.get_logger()
+
+_SOCKET_BYTES: Final = 1 << 20
+_ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
+_KINDS: Final = {"Refused": Refused, "NotAcceptable": NotAcceptable}
+
+
+class _Child:
+    """One decoder process and our end of its socket."""
+
+    def __init__(self, memory_bytes: int, timeout_s: float, samples_max: int) -> None:
+        self._timeout_s = timeout_s
+        self._length_max = samples_max * 8 + (64 << 20)
+        self._connection, theirs = socket.socketpair()
+        with theirs:
+            for end in (self._connection, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
+            environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+            self._process = subprocess.Popen(
+                command(theirs.fileno(), memory_bytes, timeout_s, samples_max),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**environment, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                cwd="/",
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, task: dict[str, Any], parts: list[bytes | memoryview]) -> tuple[dict[str, Any], memoryview]:
+        """Do one task.
+
+        Raises
+        ------
+        TimeoutError, EOFError, OSError, ValueError: this child is of no more use.
+        """
+        self._connection.settimeout(self._timeout_s)
+        send_message(self._connection, task, parts)
+        info, answer = receive_message(self._connection, length_max=self._length_max)
+        return info, answer[0] if answer else memoryview(b"")
+
+    def kill(self) -> int:
+        """End the process and give its exit status."""
+        self._connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        return self._process.wait()
+
+
+class Decoders:
+    """At most `processes` children, made when first needed."""
+
+    def __init__(
+        self, *, processes: int, memory_bytes: int, timeout_s: float, samples_max: int, waiting_max: int
+    ) -> None:
+        self._processes = processes
+        self._memory_bytes = memory_bytes
+        self._timeout_s = timeout_s
+        self._samples_max = samples_max
+        self._waiting_max = waiting_max
+        self._changed = threading.Condition()
+        self._idle: list[_Child] = []
+        self._busy = 0
+        self._waiting = 0
+        self._is_closed = False
+
+    def run(self, task: dict[str, Any], parts: list[bytes | memoryview]) -> tuple[dict[str, Any], memoryview]:
+        """Do one task in a child. Blocks; any thread may call.
+
+        Raises
+        ------
+        NotAcceptable: the frame cannot be decoded, or not encoded as wished.
+        Unavailable: too many wait, or no child came free in time.
+        """
+        child = self._take()
+        try:
+            info, data = child.ask(task, parts)
+        except (OSError, EOFError, ValueError) as error:
+            is_late = isinstance(error, TimeoutError)
+            status = child.kill()
+            self._give(None)
+            log.warning("decoder ended", is_late=is_late, status=status, task=task.get("task"), key=task.get("key"))
+            reason = f"took over {self._timeout_s:g} s" if is_late else f"ended the decoder (status {status})"
+            raise NotAcceptable(f"the pixel data cannot be decoded: it {reason}") from error
+        except BaseException:
+            child.kill()
+            self._give(None)
+            raise
+        self._give(child)
+        if "refused" in info:
+            raise NotAcceptable(str(info.get("message", "the pixel data cannot be decoded")))
+        return info, data
+
+    def close(self) -> None:
+        """End all children that have nothing to do, and the others when they are done."""
+        with self._changed:
+            self._is_closed = True
+            idle, self._idle = self._idle, []
+            self._changed.notify_all()
+        for child in idle:
+            child.kill()
+
+    def pids(self) -> list[int]:
+        """List the processes that wait for work."""
+        with self._changed:
+            return [child.pid for child in self._idle]
+
+    def _take(self) -> _Child:
+        deadline = time.monotonic() + self._timeout_s
+        with self._changed:
+            if self._is_closed:
+                raise Unavailable("the server is stopping")
+            if self._busy >= self._processes:
+                if self._waiting >= self._waiting_max:
+                    raise Unavailable(f"{self._waiting} frames already wait to be decoded", retry_after_s=2)
+                self._waiting += 1
+                try:
+                    while self._busy >= self._processes and not self._is_closed:
+                        if not self._changed.wait(deadline - time.monotonic()):
+                            raise Unavailable("no decoder came free in time", retry_after_s=5)
+                finally:
+                    self._waiting -= 1
+            self._busy += 1
+            if self._idle:
+                return self._idle.pop()
+        try:
+            return _Child(self._memory_bytes, self._timeout_s, self._samples_max)
+        except OSError as error:
+            self._give(None)
+            raise Unavailable(f"a decoder process cannot be started: {error}") from error
+
+    def _give(self, child: _Child | None) -> None:
+        with self._changed:
+            self._busy -= 1
+            if child is not None and not self._is_closed:
+                self._idle.append(child)
+                child = None
+            self._changed.notify()
+        if child is not None:
+            child.kill()
+
+
+_pools: weakref.WeakKeyDictionary[Archive, Decoders] = weakref.WeakKeyDictionary()
+_pools_lock = threading.Lock()
+
+
+def decoders(archive: Archive) -> Decoders:
+    """Give the pool of this process for an archive; its children end with the archive or the process."""
+    with _pools_lock:
+        pool = _pools.get(archive)
+        if pool is None:
+            settings = archive.settings
+            pool = Decoders(
+                processes=settings.decoder_processes,
+                memory_bytes=settings.decode_memory_bytes,
+                timeout_s=settings.decode_timeout_s,
+                samples_max=settings.frame_pixels_max,
+                waiting_max=settings.decode_waiting_max,
+            )
+            _pools[archive] = pool
+            weakref.finalize(archive, pool.close)
+        return pool

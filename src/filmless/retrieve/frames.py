@@ -1,0 +1,281 @@
+"""Frames: a byte range of the blob as stored, or decoded and encoded anew where the stored form will not do."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from filmless.archive import Archive
+from filmless.archive.tables import Flags
+from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE, PixelFormat, native_extent, read_format
+from filmless.dicom.scanner import Header, ScanLimits, scan
+from filmless.dicom.syntaxes import DEFLATED, EXPLICIT_LE, get_syntax
+from filmless.errors import NotAcceptable, NotFound, Refused
+from filmless.retrieve.decoding import decoders
+from filmless.retrieve.instances import InstanceRecord, StoredInstance
+
+_INFLATED_KEPT: Final = 2
+_INFLATED_KEPT_BYTES: Final = 64 << 20
+_INFLATE_CHUNK: Final = 1 << 20
+_MAPPED_FROM: Final = 1 << 20
+
+FIX_UPS: Final = Flags.YBR_FULL_422_NATIVE | Flags.J2K_SIGN_MISMATCH | Flags.BIG_ENDIAN
+"""Frames that clients show wrongly as stored; they leave as Explicit VR Little Endian with values as meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBytes:
+    """One frame and the transfer syntax it is in; native frames are little endian."""
+
+    data: bytes | memoryview
+    transfer_syntax_uid: str
+
+
+def scan_limits(archive: Archive) -> ScanLimits:
+    """Give the limits of the settings to the scanner."""
+    settings = archive.settings
+    return ScanLimits(
+        depth_max=settings.sequence_depth_max,
+        elements_max=settings.elements_max,
+        header_max_bytes=settings.header_max_bytes,
+        inflate_max_bytes=settings.inflate_max_bytes,
+        frames_max=settings.frames_max,
+    )
+
+
+class _Inflated:
+    """Deflated data sets inflated last: frames of one are asked for one after the other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    def get(self, archive: Archive, instance: StoredInstance) -> bytes:
+        with self._lock:
+            if (data := self._kept.get(instance.blob)) is not None:
+                self._kept.move_to_end(instance.blob)
+                return data
+        data = b"".join(inflated(archive, instance))
+        if len(data) <= _INFLATED_KEPT_BYTES:
+            with self._lock:
+                self._kept[instance.blob] = data
+                while len(self._kept) > _INFLATED_KEPT:
+                    self._kept.popitem(last=False)
+        return data
+
+
+_inflated = _Inflated()
+
+
+def inflated(archive: Archive, instance: StoredInstance) -> Iterator[bytes]:
+    """Inflate the data set of a deflated instance piece by piece.
+
+    Raises
+    ------
+    Refused: it is damaged, or grows beyond `inflate_max_bytes`.
+    """
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    length = instance.length_bytes - instance.dataset_offset
+    for piece in archive.blobs.stream(instance.blob, instance.dataset_offset, length):
+        rest: bytes = piece
+        while rest:
+            try:
+                data = inflate.decompress(rest, _INFLATE_CHUNK)
+            except zlib.error as error:
+                raise Refused(f"the deflated data set is damaged: {error}") from error
+            total += len(data)
+            if total > archive.settings.inflate_max_bytes:
+                raise Refused(f"the data set inflates beyond {archive.settings.inflate_max_bytes} bytes")
+            rest = inflate.unconsumed_tail
+            if data:
+                yield data
+            if inflate.eof:
+                return
+
+
+def read_range(archive: Archive, instance: StoredInstance, offset: int, length: int) -> bytes:
+    """Read bytes where the offsets of the instance count: in its blob, or in its inflated data set."""
+    if instance.has(Flags.DEFLATED):
+        return _inflated.get(archive, instance)[offset : offset + length]
+    return archive.blobs.read(instance.blob, offset, length)
+
+
+def read_header_bytes(archive: Archive, instance: StoredInstance) -> tuple[bytes, str | None]:
+    """Read all that stands before the pixel data, and the transfer syntax if that is a bare data set."""
+    end = instance.pixel_offset
+    if instance.has(Flags.DEFLATED):
+        data = _inflated.get(archive, instance)
+        return data if end is None else data[:end], EXPLICIT_LE
+    return archive.blobs.read(instance.blob, 0, instance.length_bytes if end is None else end), None
+
+
+def read_header(archive: Archive, instance: StoredInstance) -> Header:
+    """Scan what stands before the pixel data."""
+    if instance.pixel_offset is None and not instance.has(Flags.DEFLATED) and instance.length_bytes > _MAPPED_FROM:
+        # A document or raw data: mapped, not read. The mapping ends with the header.
+        descriptor = archive.blobs.open(instance.blob)
+        try:
+            mapped = mmap.mmap(descriptor, instance.length_bytes, access=mmap.ACCESS_READ)
+        finally:
+            os.close(descriptor)
+        return scan(mapped, limits=scan_limits(archive))
+    data, bare_syntax = read_header_bytes(archive, instance)
+    total = len(data) if bare_syntax else instance.length_bytes
+    return scan(data, transfer_syntax_uid=bare_syntax, total_length=total, limits=scan_limits(archive))
+
+
+def _check_number(instance: StoredInstance, frame_number: int) -> None:
+    if instance.pixel_offset is None or instance.pixel_length is None or instance.number_of_frames < 1:
+        raise NotFound(f"the instance {instance.sop_instance_uid} has no frames")
+    if not 1 <= frame_number <= instance.number_of_frames:
+        raise NotFound(f"frame {frame_number} is not among the {instance.number_of_frames} of this instance")
+
+
+def _native_length(instance: StoredInstance) -> int | None:
+    """Give the length of a native frame by the row alone; None when the header must be asked.
+
+    The pixel data holds the frames without gaps, and a last byte of padding at most. A frame of 1-bit samples may
+    begin inside a byte, and what is shorter or longer than it should be is looked at closely.
+    """
+    pixels = (instance.rows or 0) * (instance.columns or 0) * instance.number_of_frames
+    if pixels < 2 or instance.pixel_length is None:
+        return None
+    per_pixel, rest = divmod(instance.pixel_length, pixels)
+    if per_pixel == 0 or rest > 1:
+        return None
+    return pixels // instance.number_of_frames * per_pixel
+
+
+def stored_frame(archive: Archive, record: InstanceRecord, frame_number: int) -> FrameBytes:
+    """Read one frame (from 1) as stored; one of `FIX_UPS` in the form that clients read rightly.
+
+    Raises
+    ------
+    NotFound: there is no such frame, or the blob is gone. NotAcceptable: a frame to be fixed cannot be decoded.
+    """
+    instance = record.instance
+    _check_number(instance, frame_number)
+    if instance.flags & FIX_UPS:
+        return transcoded_frame(archive, record, frame_number, EXPLICIT_LE)
+    if get_syntax(instance.transfer_syntax_uid).is_encapsulated:
+        return FrameBytes(_encapsulated(archive, record, frame_number), instance.transfer_syntax_uid)
+    length = _native_length(instance)
+    if length is None:
+        data, skip_bits = _native(archive, record, frame_number)
+        if skip_bits:
+            return transcoded_frame(archive, record, frame_number, EXPLICIT_LE)
+        return FrameBytes(data, EXPLICIT_LE)
+    offset = (instance.pixel_offset or 0) + (frame_number - 1) * length
+    return FrameBytes(read_range(archive, instance, offset, length), EXPLICIT_LE)
+
+
+def _encapsulated(archive: Archive, record: InstanceRecord, frame_number: int) -> bytes:
+    if record.frames is None:
+        raise NotFound(f"the frames of the instance {record.instance.sop_instance_uid} could not be located")
+    ranges = record.frames.ranges(frame_number)
+    return b"".join(read_range(archive, record.instance, offset, length) for offset, length in ranges)
+
+
+def _native(archive: Archive, record: InstanceRecord, frame_number: int) -> tuple[bytes, int]:
+    """Read the bytes that hold a native frame, and how many bits stand before it."""
+    instance = record.instance
+    form = read_format(read_header(archive, instance))
+    extent = native_extent(form, frame_number - 1)
+    length = max(0, min(extent.length, (instance.pixel_length or 0) - extent.offset))
+    return read_range(archive, instance, (instance.pixel_offset or 0) + extent.offset, length), extent.skip_bits
+
+
+def _needs_extent(instance: StoredInstance) -> bool:
+    return bool(instance.flags & (Flags.BIG_ENDIAN | Flags.YBR_FULL_422_NATIVE)) or _native_length(instance) is None
+
+
+def run_on_frame(
+    archive: Archive, record: InstanceRecord, frame_number: int, task: dict[str, Any]
+) -> tuple[dict[str, Any], memoryview]:
+    """Hand one frame to a decoder process with a task of `decoder.Tasks`.
+
+    Raises
+    ------
+    NotFound: there is no such frame. NotAcceptable: it cannot be decoded, or not so. Unavailable: try again later.
+    """
+    instance = record.instance
+    _check_number(instance, frame_number)
+    uid = instance.transfer_syntax_uid
+    if uid not in DECODABLE:
+        raise NotAcceptable(f"pixel data in transfer syntax {uid} ({get_syntax(uid).name}) cannot be decoded")
+    skip_bits = 0
+    if uid not in NATIVE:
+        data = _encapsulated(archive, record, frame_number)
+    elif _needs_extent(instance):
+        data, skip_bits = _native(archive, record, frame_number)
+    else:
+        length = _native_length(instance) or 0
+        data = read_range(archive, instance, (instance.pixel_offset or 0) + (frame_number - 1) * length, length)
+    header, bare_syntax = read_header_bytes(archive, instance)
+    whole = {
+        "key": instance.blob,
+        "bare_syntax": bare_syntax,
+        "total_length": len(header) if bare_syntax else instance.length_bytes,
+        "skip_bits": skip_bits,
+        "frame_number": frame_number,
+        "as_rgb": True,
+        "is_lenient": False,
+        **task,
+    }
+    return decoders(archive).run(whole, [header, data])
+
+
+def transcoded_frame(
+    archive: Archive, record: InstanceRecord, frame_number: int, transfer_syntax_uid: str
+) -> FrameBytes:
+    """Decode one frame (from 1) and give it in another transfer syntax, without further loss.
+
+    Raises
+    ------
+    NotFound, NotAcceptable, Unavailable
+    """
+    data, _ = described_frame(archive, record, frame_number, transfer_syntax_uid)
+    return FrameBytes(data, transfer_syntax_uid)
+
+
+def described_frame(
+    archive: Archive, record: InstanceRecord, frame_number: int, transfer_syntax_uid: str
+) -> tuple[memoryview, dict[str, Any]]:
+    """Give a transcoded frame and the Image Pixel attributes it now has; see `transcoded_frame`."""
+    # What was losslessly kept as YBR_FULL stays so: the way to RGB rounds. Subsampled native frames become RGB,
+    # which every client reads, and so does what must fit its metadata (`metadata.py` says RGB for the same flag).
+    as_rgb = record.instance.has(Flags.YBR_FULL_422_NATIVE)
+    if transfer_syntax_uid in NATIVE:
+        info, data = run_on_frame(archive, record, frame_number, {"task": "decode", "as_rgb": as_rgb})
+    elif transfer_syntax_uid in ENCODABLE:
+        task = {"task": "encode", "as_rgb": as_rgb, "transfer_syntax_uid": transfer_syntax_uid}
+        info, data = run_on_frame(archive, record, frame_number, task)
+    else:
+        raise NotAcceptable(f"frames are not made in transfer syntax {transfer_syntax_uid}")
+    return data, info
+
+
+def can_give(record: InstanceRecord, transfer_syntax_uid: str) -> bool:
+    """Whether the frames of an instance can be had in a transfer syntax, as far as the row tells."""
+    instance = record.instance
+    if transfer_syntax_uid == served_syntax(instance):
+        return True
+    return instance.transfer_syntax_uid in DECODABLE and transfer_syntax_uid in {EXPLICIT_LE, *ENCODABLE}
+
+
+def served_syntax(instance: StoredInstance) -> str:
+    """Name the transfer syntax in which frames leave as stored: native ones are all Explicit VR Little Endian."""
+    uid = instance.transfer_syntax_uid
+    return EXPLICIT_LE if uid in NATIVE or instance.flags & FIX_UPS or uid == DEFLATED else uid
+
+
+def pixel_format(archive: Archive, instance: StoredInstance) -> PixelFormat:
+    """Read the Image Pixel attributes of an instance."""
+    return read_format(read_header(archive, instance))

@@ -1,0 +1,166 @@
+"""Instances as pictures that any browser shows: frames through their window, GIFs that move, sheets for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+from sqlalchemy import case, func, select
+
+from filmless.access import policy
+from filmless.access.principal import Principal
+from filmless.archive import Archive
+from filmless.archive.tables import instances, series, studies
+from filmless.dicom.rendering import GIF, JPEG, Viewport, animate
+from filmless.dicom.windowing import Window
+from filmless.errors import NotAcceptable, NotFound
+from filmless.retrieve.decoding import decoders
+from filmless.retrieve.frames import read_header, run_on_frame
+from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
+
+SHEET_SIDE: Final = 512
+_DELAY_DEFAULT_MS: Final = 100.0
+
+_LABELS: Final = {
+    "1.2.840.10008.5.1.4.1.1.104.1": "PDF",
+    "1.2.840.10008.5.1.4.1.1.104.2": "CDA",
+    "1.2.840.10008.5.1.4.1.1.104.3": "STL",
+    "1.2.840.10008.5.1.4.1.1.104.4": "OBJ",
+}
+_NOT_PICTURES: Final = ("SR", "PR", "KO", "DOC", "REG", "RTPLAN", "RTSTRUCT", "SEG", "PLAN", "ANN")
+"""Modalities whose instances stand for a study only when it holds nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a picture is wanted. Without a window, the data set's own counts, else one made from the data."""
+
+    media_type: str = JPEG
+    window: Window | None = None
+    viewport: Viewport | None = None
+    quality: int = 90
+    may_grow: bool = True
+
+
+def is_image(instance: StoredInstance) -> bool:
+    """Whether an instance has frames to be drawn."""
+    return bool(instance.number_of_frames and instance.rows and instance.columns)
+
+
+def render_frame(archive: Archive, record: InstanceRecord, frame_number: int, look: Look) -> bytes:
+    """Draw one frame (from 1).
+
+    Raises
+    ------
+    NotFound: there is no such frame. NotAcceptable: it cannot be decoded. Unavailable: too many wait.
+    """
+    task = {
+        "task": "render",
+        "is_lenient": True,
+        "window": asdict(look.window) if look.window else None,
+        "viewport": asdict(look.viewport) if look.viewport else None,
+        "media_type": look.media_type,
+        "quality": look.quality,
+        "may_grow": look.may_grow,
+    }
+    return bytes(run_on_frame(archive, record, frame_number, task)[1])
+
+
+def render_frames(archive: Archive, record: InstanceRecord, frame_numbers: list[int], look: Look) -> Iterator[bytes]:
+    """Draw frames as one GIF that moves at the pace of the data set; the first is drawn before this returns."""
+    look = replace(look, media_type=GIF)
+    pictures = (render_frame(archive, record, number, look) for number in frame_numbers)
+    pieces = animate(pictures, delay_ms=_delay_ms(archive, record.instance))
+    first = next(pieces)
+    return _prefixed(first, pieces)
+
+
+def _prefixed(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _delay_ms(archive: Archive, instance: StoredInstance) -> float:
+    """Read the pace of a cine: Frame Time, else the rates (PS3.3 C.7.6.5)."""
+    header = read_header(archive, instance)
+    frame_time = header.number(0x00181063)
+    if frame_time and 0 < frame_time < 60_000:
+        return frame_time
+    for tag in (0x00082144, 0x00180040):  # Recommended Display Frame Rate, Cine Rate
+        rate = header.number(tag)
+        if rate and 0 < rate < 1000:
+            return 1000 / rate
+    return _DELAY_DEFAULT_MS
+
+
+def draw_sheet(archive: Archive, instance: StoredInstance, look: Look, side: int = SHEET_SIDE) -> bytes:
+    """Draw the sheet that stands for an instance without frames, labelled by what it is."""
+    if look.viewport is not None:
+        side = max(min(look.viewport.width, look.viewport.height, SHEET_SIDE), 16)
+    task = {
+        "task": "sheet",
+        "label": _LABELS.get(instance.sop_class_uid) or instance.modality or "DICOM",
+        "side": side,
+        "media_type": look.media_type,
+        "quality": look.quality,
+    }
+    return bytes(decoders(archive).run(task, [])[1])
+
+
+def render_any(archive: Archive, record: InstanceRecord, look: Look, frame_number: int | None = None) -> bytes:
+    """Draw one picture of an instance, whatever it is: a frame (the middle one unless named), or a sheet."""
+    instance = record.instance
+    if is_image(instance):
+        try:
+            return render_frame(archive, record, frame_number or (instance.number_of_frames + 1) // 2, look)
+        except NotAcceptable:
+            if frame_number is not None:
+                raise
+    return draw_sheet(archive, instance, look)
+
+
+def get_representative(
+    archive: Archive, principal: Principal, study_instance_uid: str, series_instance_uid: str | None = None
+) -> InstanceRecord:
+    """Choose the instance that stands for a study or series: the middle one of the first series with pictures.
+
+    Raises
+    ------
+    NotFound: there is no such study or series that `principal` may see.
+    """
+    conditions = [studies.c.study_instance_uid == study_instance_uid]
+    if series_instance_uid is not None:
+        conditions.append(series.c.series_instance_uid == series_instance_uid)
+    visible = policy.visible_studies(principal)
+    if visible is not None:
+        conditions.append(visible)
+    is_picture = case((instances.c.number_of_frames > 0, 1), else_=0)
+    is_plain = case((series.c.modality.in_(_NOT_PICTURES), 0), else_=1)
+    source = instances.join(series, instances.c.series_key == series.c.id).join(
+        studies, series.c.study_key == studies.c.id
+    )
+    with archive.reading() as session:
+        chosen = session.execute(
+            select(series.c.id, is_picture, func.count())
+            .select_from(source)
+            .where(*conditions)
+            .group_by(series.c.id, is_picture, is_plain, series.c.series_number)
+            .order_by(is_picture.desc(), is_plain.desc(), func.coalesce(series.c.series_number, 1 << 40), series.c.id)
+            .limit(1)
+        ).first()
+        if chosen is None:
+            what = f"series {series_instance_uid} in the" if series_instance_uid else ""
+            raise NotFound(f"there is no {what} study {study_instance_uid}".replace("  ", " "))
+        key, picture, count = chosen
+        uid = session.execute(
+            select(instances.c.sop_instance_uid)
+            .where(instances.c.series_key == key, is_picture == picture)
+            .order_by(func.coalesce(instances.c.instance_number, 1 << 40), instances.c.id)
+            .offset(int(count) // 2)
+            .limit(1)
+        ).scalar_one()
+    record = find_record(archive, uid)
+    if record is None:
+        raise NotFound(f"there is no instance {uid}")
+    return record
