@@ -28,6 +28,7 @@ web/node_modules/.made: web/package-lock.json $(VENV)/.made
 
 src/filmless/screen/index.html: web/node_modules/.made $(WEB_SOURCES)
 	$(NODE) npm run --silent build
+	$(BIN)/python tools/compress_screen.py
 	@touch $@
 
 setup: $(VENV)/.made src/filmless/screen/index.html ## Set up everything: .venv/bin/filmless and the built screen

@@ -26,5 +26,7 @@ class ScreenBuildHook(BuildHookInterface):
         build_data["artifacts"].append("src/filmless/screen/**")
         if (screen / "index.html").exists() and not (root / ".git").exists():
             return  # unpacked from an sdist
+        tools = root / "tools"
         for arguments in (["ci"], ["run", "build"]):
-            subprocess.run([sys.executable, root / "tools" / "node.py", "npm", *arguments], check=True)
+            subprocess.run([sys.executable, tools / "node.py", "npm", *arguments], check=True)
+        subprocess.run([sys.executable, tools / "compress_screen.py"], check=True)
