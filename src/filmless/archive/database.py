@@ -194,19 +194,20 @@ class Prepared:
 
     def __init__(self, build: Callable[[Insert], ClauseElement]) -> None:
         self._build = build
-        self._compiled: dict[str, tuple[str, list[str] | None]] = {}
+        self._compiled: dict[str, tuple[str, list[str] | None, dict[str, Any]]] = {}
 
     def run(self, session: Connection, values: Mapping[str, Any]) -> Any:
         """Execute with named values; returns the driver's cursor."""
-        sql, order = self._compiled.get(session.dialect.name) or self._compile(session)
+        sql, order, fixed = self._compiled.get(session.dialect.name) or self._compile(session)
+        if fixed:
+            values = {**fixed, **values}
         driver: Any = session.connection.driver_connection
-        if order is None:
-            return driver.execute(sql, values)
-        return driver.execute(sql, [values[name] for name in order])
+        return driver.execute(sql, values if order is None else [values[name] for name in order])
 
-    def _compile(self, session: Connection) -> tuple[str, list[str] | None]:
+    def _compile(self, session: Connection) -> tuple[str, list[str] | None, dict[str, Any]]:
         compiled = self._build(insert_for(session)).compile(dialect=session.dialect)
         assert isinstance(compiled, SQLCompiler)
         order = list(compiled.positiontup or ()) if compiled.positional else None
-        self._compiled[session.dialect.name] = (str(compiled), order)
+        fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        self._compiled[session.dialect.name] = (str(compiled), order, fixed)
         return self._compiled[session.dialect.name]

@@ -63,7 +63,7 @@ studies = Table(
     Column("id", Key, primary_key=True),
     Column("patient_key", Key, ForeignKey("patients.id"), nullable=False, index=True),
     Column("study_instance_uid", Text, nullable=False, unique=True),
-    Column("study_date", Text, nullable=False, index=True),
+    Column("study_date", Text, nullable=False),
     Column("study_time", Text, nullable=False),
     Column("timezone_offset_from_utc", Text, nullable=False),
     Column("accession_number", Text, nullable=False, index=True),
@@ -87,6 +87,7 @@ studies = Table(
     Column("attributes", Text, nullable=False),  # DICOM JSON of the patient and study attributes
     Column("created_at", Float, nullable=False, index=True),
     Column("updated_at", Float, nullable=False),
+    Index("ix_studies_newest", "study_date", "study_time", "id"),
     sqlite_autoincrement=True,
 )
 
@@ -180,6 +181,7 @@ jobs = Table(
     Column("owner", String(64)),  # the claim; completion is fenced by it
     Column("lease_until", Float),
     Column("is_cancel_asked", Integer, nullable=False),
+    Column("is_asked_again", Integer, nullable=False),  # enqueued under the same key while it ran
     Column("progress", Float),
     Column("progress_text", Text),
     Column("error", Text),

@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("owner", sa.String(length=64), nullable=True),
         sa.Column("lease_until", sa.Float(), nullable=True),
         sa.Column("is_cancel_asked", sa.Integer(), nullable=False),
+        sa.Column("is_asked_again", sa.Integer(), nullable=False),
         sa.Column("progress", sa.Float(), nullable=True),
         sa.Column("progress_text", sa.Text(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),

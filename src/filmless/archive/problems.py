@@ -1,0 +1,54 @@
+"""What an administrator must act on: raised once, seen again and again, settled by what raised it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, select
+
+from filmless.archive.database import insert_for
+from filmless.archive.tables import problems
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem, in words."""
+
+    kind: str
+    key: str
+    what: str
+    what_to_do: str
+    at: float
+    last_at: float
+
+
+def raise_problem(session: Connection, kind: str, key: str, what: str, what_to_do: str) -> None:
+    """Record a problem, or that it is still there."""
+    now = time.time()
+    statement = insert_for(session)(problems).values(
+        kind=kind, key=key, what=what, what_to_do=what_to_do, at=now, last_at=now
+    )
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["kind", "key"], set_={"what": what, "what_to_do": what_to_do, "last_at": now}
+        )
+    )
+
+
+def settle_problem(session: Connection, kind: str, key: str) -> bool:
+    """The problem is gone. False when there was none."""
+    return session.execute(delete(problems).where(problems.c.kind == kind, problems.c.key == key)).rowcount > 0
+
+
+def list_problems(session: Connection, limit: int = 200) -> list[Problem]:
+    """The problems, newest first."""
+    columns = (
+        problems.c.kind,
+        problems.c.key,
+        problems.c.what,
+        problems.c.what_to_do,
+        problems.c.at,
+        problems.c.last_at,
+    )
+    return [Problem(*row) for row in session.execute(select(*columns).order_by(problems.c.at.desc()).limit(limit))]
