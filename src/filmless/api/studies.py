@@ -97,9 +97,10 @@ def list_studies(
 def get_study(archive: Here, principal: Viewer, study_instance_uid: StudyUid) -> models.Study:
     """Read a study with its series."""
     from filmless.query.listing import get_study as find
+    from filmless.retrieve.opening import open_study
 
     study = find(archive, principal, study_instance_uid)
-    _record_reading(archive, principal, "view", study_instance_uid)
+    open_study(archive, principal, study_instance_uid)
     return models.Study.model_validate(study)
 
 
@@ -116,7 +117,8 @@ def download_study(archive: Here, principal: Retriever, study_instance_uid: Stud
     from filmless.retrieve.zipping import zip_study
 
     name, chunks = zip_study(archive, principal, study_instance_uid)
-    _record_reading(archive, principal, "download", study_instance_uid)
+    with archive.transaction() as session:
+        audit.record(session, principal, "download", study_instance_uid=study_instance_uid)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return StreamingResponse(chunks, media_type="application/zip", headers=headers)
 
@@ -160,6 +162,7 @@ def list_tags(
     """List the elements of an instance for the tag browser."""
     from filmless.api.tags import list_tags as list_elements
     from filmless.retrieve.instances import find_instances
+    from filmless.retrieve.opening import open_study
 
     found = find_instances(
         archive,
@@ -171,30 +174,14 @@ def list_tags(
     instance = next(iter(found), None)
     if instance is None:
         raise NotFound(f"there is no instance {sop_instance_uid} in this series")
-    tags = list_elements(archive, instance.blob)
-    _record_reading(archive, principal, "view_tags", study_instance_uid)
-    return tags
+    open_study(archive, principal, study_instance_uid)
+    return list_elements(archive, instance.blob)
 
 
 def _record_search(archive: Archive, principal: Principal, asked: dict[str, Any]) -> None:
     """A screen that refreshes its list asks the same over and over: one row per question and hour, counted."""
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:32]
+    caller = f"{principal.door}:{principal.kind}:{principal.id}:{principal.address}"
+    request = f"{caller}:{int(time.time() // 3600)}:{digest}"
     with archive.transaction() as session:
-        audit.record_repeated(
-            session,
-            principal,
-            "search",
-            request=f"{_who_and_when(principal)}:{digest}",
-            outcome="success",
-            detail=asked or None,
-        )
-
-
-def _record_reading(archive: Archive, principal: Principal, action: str, study_instance_uid: str) -> None:
-    """One row per reader, study and hour, counted."""
-    with archive.transaction() as session:
-        audit.record_transfer(session, principal, action, study_instance_uid, request=_who_and_when(principal))
-
-
-def _who_and_when(principal: Principal) -> str:
-    return f"{principal.door}:{principal.kind}:{principal.id}:{principal.address}:{int(time.time() // 3600)}"
+        audit.record_repeated(session, principal, "search", request=request, outcome="success", detail=asked or None)
