@@ -335,3 +335,24 @@ def identifier(transfer_syntax: str = IMPLICIT_LE, **keys: Any) -> bytes:
     buffer.is_little_endian = transfer_syntax != EXPLICIT_BE
     write_dataset(buffer, ds)
     return buffer.getvalue()
+
+
+def element(tag: int, vr: str, value: bytes = b"", length: int | None = None) -> bytes:
+    """One element in explicit VR little endian, as bytes; `length` to lie about it."""
+    length = len(value) if length is None else length
+    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode()
+    if vr in ("OB", "OW", "SQ", "UN", "UT", "OF", "OD", "OL", "OV", "UC", "UR", "SV", "UV"):
+        return head + b"\0\0" + struct.pack("<L", length) + value
+    return head + struct.pack("<H", length) + value
+
+
+def implicit_element(tag: int, value: bytes = b"", length: int | None = None) -> bytes:
+    """One element in implicit VR, as bytes."""
+    return struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value) if length is None else length) + value
+
+
+def item(content: bytes = b"", *, undefined: bool = False) -> bytes:
+    """One item of a sequence, as bytes."""
+    if undefined:
+        return b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + content + b"\xfe\xff\x0d\xe0\0\0\0\0"
+    return b"\xfe\xff\x00\xe0" + struct.pack("<L", len(content)) + content

@@ -192,8 +192,8 @@ class _Source:
         else:
             self.spend(self.budget + 1)
         self.spend(count)
-        if pos < limit and self.is_complete:
-            self._tail(pos, limit)
+        if pos <= limit:
+            self._check_end(pos, limit)
         return _AT_LIMIT, pos, 0
 
     def _run_implicit(
@@ -229,12 +229,15 @@ class _Source:
         else:
             self.spend(self.budget + 1)
         self.spend(count)
-        if pos < limit and self.is_complete:
-            self._tail(pos, limit)
+        if pos <= limit:
+            self._check_end(pos, limit)
         return _AT_LIMIT, pos, 0
 
-    def _tail(self, pos: int, limit: int) -> None:
-        if any(self.buffer[pos:limit]):
+    def _check_end(self, pos: int, limit: int) -> None:
+        """Tell whether elements stopped at `pos` because the buffer did, or left bytes over that are no element."""
+        if limit == len(self.buffer) and limit < self.total:
+            self.is_complete = False
+        elif pos < limit and any(self.buffer[pos:limit]):
             self.flaw(f"{limit - pos} bytes at {pos} are too few for an element")
 
     def _odd_element(
@@ -870,8 +873,11 @@ def _inflate(data: Buffer, start: int, source: _Source) -> bytes:
         else:
             if left <= 0:
                 raise Refused(f"the data set inflates to more than {limit} bytes")
-            if not inflater.eof and len(data) >= source.total:
-                source.flaw("the deflated data set is cut off")
+            if not inflater.eof:
+                if len(data) < source.total:
+                    source.is_complete = False
+                else:
+                    source.flaw("the deflated data set is cut off")
         return b"".join(parts)
     raise AssertionError("unreachable")
 
@@ -970,7 +976,7 @@ def scan(
         if syntax.is_deflated:
             inflated = _inflate(buffer, pos, source)
             inner = _Source(inflated, limits, len(inflated))
-            inner.flaws, inner.budget = source.flaws, source.budget
+            inner.flaws, inner.budget, inner.is_complete = source.flaws, source.budget, source.is_complete
             source, pos = inner, 0
     encoding = _detect(source, pos, declared)
     if not uid:
