@@ -9,8 +9,8 @@ from typing import Final
 
 from sqlalchemy import Column
 
+from filmless.archive.levels import PATIENT_TAGS, SERIES_TAGS, STUDY_TAGS
 from filmless.archive.tables import instances, patients, series, studies, uids
-from filmless.dicom.dictionary import tag_of
 
 
 class Level(IntEnum):
@@ -62,41 +62,6 @@ UNIQUE_KEY: Final[Mapping[Level, str]] = {
     Level.SERIES: SERIES_UID,
     Level.IMAGE: SOP_INSTANCE_UID,
 }
-
-# Attributes that the archive takes as the patient's, the study's and the series' (the modules of PS3.3 C.7.1 to C.7.3,
-# C.7.5.1 and C.7.4.1). All others are an instance's.
-_PATIENT_KEYWORDS = """
-    PatientName PatientID IssuerOfPatientID TypeOfPatientID IssuerOfPatientIDQualifiersSequence PatientBirthDate
-    PatientBirthTime PatientBirthDateInAlternativeCalendar PatientAlternativeCalendar PatientSex
-    QualityControlSubject StrainDescription OtherPatientIDs OtherPatientIDsSequence OtherPatientNames
-    PatientBirthName PatientMotherBirthName EthnicGroup PatientComments ReferencedPatientSequence
-    PatientSpeciesDescription PatientSpeciesCodeSequence PatientBreedDescription PatientBreedCodeSequence
-    ResponsiblePerson ResponsiblePersonRole ResponsibleOrganization PatientIdentityRemoved
-    DeidentificationMethod DeidentificationMethodCodeSequence PatientAddress PatientTelephoneNumbers
-"""
-_STUDY_KEYWORDS = """
-    StudyInstanceUID StudyDate StudyTime AccessionNumber IssuerOfAccessionNumberSequence ReferringPhysicianName
-    ReferringPhysicianIdentificationSequence ConsultingPhysicianName StudyDescription ProcedureCodeSequence
-    PhysiciansOfRecord NameOfPhysiciansReadingStudy RequestingService StudyID AdmittingDiagnosesDescription
-    AdmittingDiagnosesCodeSequence PatientAge PatientSize PatientWeight MedicalAlerts Allergies SmokingStatus
-    PregnancyStatus Occupation AdditionalPatientHistory AdmissionID PatientSexNeutered RequestingPhysician
-    RequestedProcedureDescription RequestedProcedureCodeSequence ClinicalTrialSponsorName
-    ClinicalTrialProtocolID ClinicalTrialProtocolName ClinicalTrialSiteID ClinicalTrialSubjectID
-    TimezoneOffsetFromUTC
-"""
-_SERIES_KEYWORDS = """
-    Modality SeriesInstanceUID SeriesNumber Laterality SeriesDate SeriesTime PerformingPhysicianName
-    ProtocolName SeriesDescription SeriesDescriptionCodeSequence OperatorsName
-    ReferencedPerformedProcedureStepSequence BodyPartExamined PatientPosition RequestAttributesSequence
-    PerformedProcedureStepID PerformedProcedureStepStartDate PerformedProcedureStepStartTime
-    PerformedProcedureStepEndDate PerformedProcedureStepEndTime PerformedProcedureStepDescription
-    PerformedProtocolCodeSequence CommentsOnThePerformedProcedureStep Manufacturer InstitutionName
-    InstitutionAddress StationName InstitutionalDepartmentName ManufacturerModelName DeviceSerialNumber
-    SoftwareVersions FrameOfReferenceUID PositionReferenceIndicator
-"""
-PATIENT_TAGS: Final = frozenset(map(tag_of, _PATIENT_KEYWORDS.split()))
-STUDY_TAGS: Final = frozenset(map(tag_of, _STUDY_KEYWORDS.split()))
-SERIES_TAGS: Final = frozenset(map(tag_of, _SERIES_KEYWORDS.split()))
 
 # At PATIENT level the patient's own row answers; below it, what the study says of the patient.
 PATIENT_COLUMNS: Final[Mapping[str, Stored]] = {
