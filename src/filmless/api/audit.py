@@ -8,8 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from filmless.access import audit
-from filmless.api import models
 from filmless.api.callers import Administrator, Here
+from filmless.api.models import administration as models
 
 router = APIRouter(tags=["audit"])
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
 
-from filmless.api.models import Problem
+from filmless.api.models.base import Problem
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

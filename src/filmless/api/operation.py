@@ -11,9 +11,10 @@ from sqlalchemy import Connection, RowMapping, Table, func, select, update
 
 import filmless
 from filmless.access import audit
-from filmless.api import models
 from filmless.api.callers import Administrator, Here
 from filmless.api.errors import responses
+from filmless.api.models import administration as models
+from filmless.api.models.base import JobState
 from filmless.archive import Archive, jobs, problems, processes
 from filmless.archive.tables import conflicts, job_pauses, patients, refusals, series, studies
 from filmless.errors import Conflict, NotFound
@@ -29,7 +30,7 @@ Cursor = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 
 @router.get("/jobs")
 def list_jobs(
-    archive: Here, _: Administrator, state: models.JobState | None = None, limit: Limit = 100, cursor: Cursor = None
+    archive: Here, _: Administrator, state: JobState | None = None, limit: Limit = 100, cursor: Cursor = None
 ) -> models.JobPage:
     """List jobs, the latest first."""
     with archive.reading() as session:

@@ -7,14 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from filmless.access import audit, peers
-from filmless.api import models
 from filmless.api.callers import Administrator, Here, SenderOrAdministrator
 from filmless.api.errors import responses
+from filmless.api.models import administration as models
+from filmless.api.models.base import Id
 
 router = APIRouter(tags=["peers"])
 
-PeerId = Annotated[models.Id, Path(alias="peerId")]
-UnknownId = Annotated[models.Id, Path(alias="unknownId")]
+PeerId = Annotated[Id, Path(alias="peerId")]
+UnknownId = Annotated[Id, Path(alias="unknownId")]
 
 
 @router.get("/peers")

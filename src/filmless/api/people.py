@@ -11,14 +11,15 @@ from fastapi import APIRouter, Path
 
 from filmless.access import people, sessions, tokens
 from filmless.access.passwords import HASHES_AT_ONCE
-from filmless.api import models
 from filmless.api.callers import Administrator, Caller, Here
 from filmless.api.errors import responses
+from filmless.api.models import administration as models
+from filmless.api.models.base import Id
 
 router = APIRouter(tags=["people"])
 
-UserId = Annotated[models.Id, Path(alias="userId")]
-TokenId = Annotated[models.Id, Path(alias="tokenId")]
+UserId = Annotated[Id, Path(alias="userId")]
+TokenId = Annotated[Id, Path(alias="tokenId")]
 
 _hashing: Final = CapacityLimiter(HASHES_AT_ONCE)
 

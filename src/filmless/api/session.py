@@ -14,9 +14,9 @@ from filmless.access import people, sessions
 from filmless.access.http import clear_cookie, set_cookie
 from filmless.access.passwords import HASHES_AT_ONCE
 from filmless.access.principal import Principal
-from filmless.api import models
 from filmless.api.callers import Caller, Here
 from filmless.api.errors import responses
+from filmless.api.models import reading as models
 from filmless.archive import Archive
 from filmless.config import host_and_port
 

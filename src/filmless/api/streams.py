@@ -6,7 +6,6 @@ A screen that reads too slowly is cut off and comes back with Last-Event-ID, so 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -163,11 +162,3 @@ def _missed(archive: Archive, principal: Principal, start_id: int, end_id: int) 
     if len(events) > BEHIND_MAX:
         return [f'id: {end_id}\nevent: reset\ndata: {{"name": "reset", "key": ""}}\n\n'.encode()]
     return [encode(event) for event in events if may_hear(archive, principal, event)]
-
-
-async def close(broadcaster: Broadcaster) -> None:
-    """Stop the poller, for tests and for the end of the process."""
-    if broadcaster._poller is not None:
-        broadcaster._poller.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await broadcaster._poller

@@ -13,9 +13,9 @@ from fastapi.responses import StreamingResponse
 
 from filmless.access import audit, peers
 from filmless.access.principal import Principal
-from filmless.api import models
 from filmless.api.callers import Here, Retriever, Searcher, Sender, Viewer
 from filmless.api.errors import responses
+from filmless.api.models import reading as models
 from filmless.archive import Archive
 from filmless.errors import NotFound, Refused
 

@@ -7,7 +7,7 @@ import mmap
 import os
 from typing import Any, Final
 
-from filmless.api.models import Tag
+from filmless.api.models.reading import Tag
 from filmless.archive import Archive
 from filmless.dicom import dictionary
 from filmless.dicom.json import JsonDataset, to_json

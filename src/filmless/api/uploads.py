@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from filmless.api import models
 from filmless.api.callers import Here, Storer
 from filmless.api.errors import responses
+from filmless.api.models import reading as models
 
 router = APIRouter(tags=["studies"])
 
