@@ -1,0 +1,153 @@
+/**
+ * Opening a study: the list of its series, the metadata of the first with images, its first frame at once; everything
+ * else afterwards. Nothing here waits for the renderer, whose code is still on its way.
+ */
+import { addDisplaySets, openDisplaySet, setSeriesState, startStudy, useViewer } from '../state/store';
+import { DICOMWEB_ROOT, findSeries, type SeriesSummary, seriesMetadata } from './dicomweb';
+import { type DisplaySet, splitSeries } from './displaySets';
+import { asFailure, Failure } from './errors';
+import { fetchEarly } from './frameBytes';
+import { readPatientAndStudy } from './frames';
+import { mayHoldImages } from './sopClasses';
+import { mark } from './timing';
+
+const METADATA_AT_ONCE = 2;
+
+async function loadSeries(
+  { studyInstanceUid, seriesInstanceUid }: SeriesSummary,
+  signal: AbortSignal,
+): Promise<DisplaySet[]> {
+  setSeriesState(seriesInstanceUid, { kind: 'loading' });
+  try {
+    const datasets = await seriesMetadata(studyInstanceUid, seriesInstanceUid, signal);
+    if (signal.aborted) return [];
+    const [first] = datasets;
+    if (first && useViewer.getState().patient === null)
+      useViewer.setState({ patient: readPatientAndStudy(first) });
+    const sets = splitSeries(datasets, DICOMWEB_ROOT);
+    addDisplaySets(seriesInstanceUid, sets);
+    return sets;
+  } catch (error) {
+    if (!signal.aborted) setSeriesState(seriesInstanceUid, { kind: 'failed', failure: asFailure(error) });
+    throw error;
+  }
+}
+
+/** Image series first, the wanted one before all. */
+export function openingOrder(series: SeriesSummary[], wanted: string | undefined): SeriesSummary[] {
+  const rank = (summary: SeriesSummary): number => {
+    if (summary.seriesInstanceUid === wanted) return 0;
+    return mayHoldImages(summary.modality) ? 1 : 2;
+  };
+  return [...series].sort((a, b) => rank(a) - rank(b));
+}
+
+const alreadyLoaded = (seriesInstanceUid: string): boolean => {
+  const entry = useViewer
+    .getState()
+    .series.find(({ summary }) => summary.seriesInstanceUid === seriesInstanceUid);
+  return entry?.state.kind === 'ready' || entry?.state.kind === 'loading';
+};
+
+async function open(
+  studyInstanceUid: string,
+  wanted: string | undefined,
+  signal: AbortSignal,
+): Promise<void> {
+  mark('opened');
+  const series = await findSeries(studyInstanceUid, signal);
+  signal.throwIfAborted();
+  mark('seriesListed');
+  if (series.length === 0) throw new Failure('notFound');
+  useViewer.setState({
+    study: { kind: 'ready' },
+    series: series.map((summary) => ({ summary, state: { kind: 'waiting' } })),
+  });
+  const order = openingOrder(series, wanted);
+  let firstFailure: unknown = null;
+  for (const summary of order) {
+    try {
+      const sets = await loadSeries(summary, signal);
+      signal.throwIfAborted();
+      mark('metadataRead');
+      const first =
+        sets.find((set) => set.kind === 'stack') ??
+        (summary.seriesInstanceUid === wanted ? sets[0] : undefined);
+      if (first) {
+        const frame = first.kind === 'stack' ? first.frames[0] : undefined;
+        if (frame) fetchEarly(frame.imageId.slice('wadors:'.length));
+        openDisplaySet('pane1', first.id);
+        break;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      firstFailure ??= error;
+    }
+  }
+  if (useViewer.getState().panes.pane1.displaySetId === null && firstFailure !== null)
+    throw asFailure(firstFailure);
+  if (useViewer.getState().panes.pane1.displaySetId !== null) await firstImageShown(signal);
+  const rest = order.filter(({ seriesInstanceUid }) => !alreadyLoaded(seriesInstanceUid));
+  const work = async (): Promise<void> => {
+    for (let next = rest.shift(); next && !signal.aborted; next = rest.shift()) {
+      if (!alreadyLoaded(next.seriesInstanceUid)) await loadSeries(next, signal).catch(() => undefined);
+    }
+  };
+  await Promise.all(Array.from({ length: METADATA_AT_ONCE }, work));
+}
+
+/** The rest of the study must not take the first image's bandwidth, but it must not wait for a broken one either. */
+function firstImageShown(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const isDone = (): boolean =>
+      signal.aborted || !['loading', 'empty'].includes(useViewer.getState().panes.pane1.status.kind);
+    if (isDone()) {
+      resolve();
+      return;
+    }
+    const finish = (): void => {
+      stop();
+      clearTimeout(timer);
+      resolve();
+    };
+    const stop = useViewer.subscribe(() => {
+      if (isDone()) finish();
+    });
+    const timer = setTimeout(finish, 5000);
+  });
+}
+
+/** Starts opening; the function returned stops whatever is still under way. */
+export function openStudy(
+  studyInstanceUid: string,
+  seriesInstanceUid: string | undefined,
+  isNarrow: boolean,
+): () => void {
+  const abort = new AbortController();
+  startStudy(studyInstanceUid, { isNarrow });
+  open(studyInstanceUid, seriesInstanceUid, abort.signal).catch((error: unknown) => {
+    if (!abort.signal.aborted) useViewer.setState({ study: { kind: 'failed', failure: asFailure(error) } });
+  });
+  return () => abort.abort();
+}
+
+/** Loads a series that the reader asks for before its turn. */
+export async function ensureSeries(seriesInstanceUid: string): Promise<DisplaySet[]> {
+  const { series, displaySets } = useViewer.getState();
+  const entry = series.find(({ summary }) => summary.seriesInstanceUid === seriesInstanceUid);
+  if (!entry) return [];
+  if (entry.state.kind === 'ready') return entry.state.displaySetIds.flatMap((id) => displaySets[id] ?? []);
+  if (entry.state.kind === 'loading') {
+    return new Promise((resolve) => {
+      const stop = useViewer.subscribe((state) => {
+        const now = state.series.find(
+          ({ summary }) => summary.seriesInstanceUid === seriesInstanceUid,
+        )?.state;
+        if (now?.kind === 'loading') return;
+        stop();
+        resolve(now?.kind === 'ready' ? now.displaySetIds.flatMap((id) => state.displaySets[id] ?? []) : []);
+      });
+    });
+  }
+  return loadSeries(entry.summary, new AbortController().signal).catch(() => []);
+}

@@ -1,0 +1,159 @@
+/** One stack viewport. It shows what it is told: a frame of a display set, a presentation, a VOI function. */
+import { cache, Enums, type Types } from '@cornerstonejs/core';
+import vtkColorTransferFunction from '@kitware/vtk.js/Rendering/Core/ColorTransferFunction';
+import type { StackDisplaySet } from '../data/displaySets';
+import type { Frame } from '../data/frames';
+import { cameraOf, type Geometry, type Presentation, type Size } from '../data/orientation';
+import { asWindow, COLOUR_VOI, nodesOf, rangeOf, type Voi } from '../lut/voi';
+import { engine } from './cornerstone';
+import { geometryOf } from './geometry';
+
+export interface Look {
+  presentation: Presentation;
+  voi: Voi;
+  isInverted: boolean;
+}
+
+const { ViewportType, Events } = Enums;
+
+interface SliceActor {
+  getProperty: () => {
+    setRGBTransferFunction: (index: number, transferFunction: unknown) => void;
+    setUseLookupTableScalarRange: (use: boolean) => void;
+    setInterpolationType: (type: number) => void;
+  };
+}
+
+export class StackView {
+  private stackId: string | null = null;
+  private frame: Frame | null = null;
+  private look: Look | null = null;
+  private appliedVoi = '';
+
+  constructor(
+    readonly id: string,
+    readonly element: HTMLDivElement,
+    private readonly onRendered: (view: StackView) => void,
+  ) {
+    engine().enableElement({
+      viewportId: id,
+      type: ViewportType.STACK,
+      element,
+      defaultOptions: { background: [0, 0, 0] },
+    });
+    element.addEventListener(Events.STACK_NEW_IMAGE, this.handleNewImage);
+    element.addEventListener(Events.IMAGE_RENDERED, this.handleRendered);
+  }
+
+  get viewport(): Types.IStackViewport {
+    return engine().getViewport<Types.IStackViewport>(this.id);
+  }
+
+  get shownFrame(): Frame | null {
+    return this.frame;
+  }
+
+  get image(): Types.IImage | undefined {
+    return this.frame ? cache.getImage(this.frame.imageId) : undefined;
+  }
+
+  get size(): Size {
+    return { width: this.element.clientWidth, height: this.element.clientHeight };
+  }
+
+  get geometry(): Geometry | null {
+    return this.frame && geometryOf(this.frame);
+  }
+
+  /** Shows a frame that is in the cache already, with the look it should have from its first paint on. */
+  async show(stack: StackDisplaySet, index: number, look: Look): Promise<void> {
+    const frame = stack.frames[index];
+    if (!frame) return;
+    this.frame = frame;
+    this.look = look;
+    this.appliedVoi = '';
+    if (this.stackId === stack.id && this.viewport.getCurrentImageIdIndex() === index) {
+      this.apply();
+    } else if (this.stackId === stack.id) {
+      await this.viewport.setImageIdIndex(index);
+    } else {
+      this.stackId = stack.id;
+      await this.viewport.setStack(
+        stack.frames.map((each) => each.imageId),
+        index,
+      );
+    }
+  }
+
+  present(look: Look): void {
+    this.look = look;
+    if (this.frame) this.apply();
+  }
+
+  /** Clears the picture: a tile with words takes its place. */
+  clear(): void {
+    this.stackId = null;
+    this.frame = null;
+    this.look = null;
+  }
+
+  destroy(): void {
+    this.element.removeEventListener(Events.STACK_NEW_IMAGE, this.handleNewImage);
+    this.element.removeEventListener(Events.IMAGE_RENDERED, this.handleRendered);
+    engine().disableElement(this.id);
+  }
+
+  private readonly handleNewImage = (): void => {
+    // Cornerstone has just put back its own camera and linear window; ours follow before anything is painted.
+    this.appliedVoi = '';
+    this.apply();
+  };
+
+  private readonly handleRendered = (): void => this.onRendered(this);
+
+  private apply(): void {
+    const geometry = this.geometry;
+    const { viewport, look, size } = this;
+    if (!geometry || !look || size.width < 2 || size.height < 2) return;
+    const entry = viewport.getDefaultActor() as { actor?: unknown } | undefined;
+    const actor = entry?.actor as SliceActor | undefined;
+    if (!actor) return;
+    const camera = cameraOf(geometry, look.presentation, size);
+    viewport.setCamera({
+      focalPoint: [...camera.focalPoint],
+      position: [...camera.position],
+      viewUp: [...camera.viewUp],
+      viewPlaneNormal: [...camera.viewPlaneNormal],
+      parallelScale: camera.parallelScale,
+    });
+    this.applyVoi(actor, look);
+    viewport.render();
+  }
+
+  private applyVoi(actor: SliceActor, { voi, isInverted }: Look): void {
+    const isColour = this.image?.color === true;
+    const key = `${this.frame?.imageId ?? ''} ${JSON.stringify(voi)} ${isInverted}`;
+    // Colour has no transfer function to turn round, only a range; the canvas is inverted instead.
+    this.viewport.getCanvas().style.filter = isColour && isInverted ? 'invert(1)' : '';
+    if (key === this.appliedVoi) return;
+    this.appliedVoi = key;
+    const shown = isColour && voi.kind === 'table' ? COLOUR_VOI : voi;
+    const transferFunction = vtkColorTransferFunction.newInstance();
+    const nodes = nodesOf(isColour ? asWindow(shown) : shown, isInverted && !isColour);
+    transferFunction.setNodes(
+      nodes.map(({ value, brightness }) => ({
+        x: value,
+        r: brightness,
+        g: brightness,
+        b: brightness,
+        midpoint: 0.5,
+        sharpness: 0,
+      })),
+    );
+    const { lower, upper } = rangeOf(shown);
+    transferFunction.setMappingRange(lower, upper);
+    const property = actor.getProperty();
+    property.setUseLookupTableScalarRange(true);
+    property.setRGBTransferFunction(0, transferFunction);
+  }
+}

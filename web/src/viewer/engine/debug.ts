@@ -1,0 +1,91 @@
+/**
+ * `window.__filmless.viewer`: what the browser tests and a curious reader's console can ask of the viewer. It reveals
+ * nothing that is not on the screen or behind the same session.
+ */
+import { canvasToImage, edgeLetters, imageToCanvas } from '../data/orientation';
+import { texts } from '../data/dicomJson';
+import { timings } from '../data/timing';
+import type { Point2, Vector3 } from '../data/vectors';
+import { PANES, type PaneId, stackOf, useViewer, visiblePanes } from '../state/store';
+import { session, valuesAt } from './session';
+
+function viewport(id: PaneId) {
+  const state = useViewer.getState();
+  const pane = state.panes[id];
+  const view = session.views.get(id);
+  const frame = view?.shownFrame ?? null;
+  const geometry = view?.geometry ?? null;
+  return {
+    id,
+    status: pane.status.kind,
+    index: pane.index,
+    shown: pane.shown,
+    displaySetId: pane.displaySetId,
+    imageIds: stackOf(state, id)?.frames.map((each) => each.imageId) ?? [],
+    imageId: frame?.imageId ?? null,
+    voi: pane.shownVoi,
+    isInverted: pane.isInverted,
+    presentation: pane.presentation,
+    isPlaying: pane.isPlaying,
+    letters:
+      frame &&
+      edgeLetters(frame.plane, texts(frame.instance.dataset, '00200020'), pane.presentation.orientation),
+    camera: () => view?.viewport.getCamera() ?? null,
+    /** The modality value of an image pixel, or its red, green and blue. */
+    value: (column: number, row: number) => {
+      const values = view?.image ? valuesAt(view.image, column, row) : null;
+      return values?.length === 1 ? values[0] : values;
+    },
+    /** All values of the image on the screen, row by row. */
+    values: () => (view?.image ? Array.from(view.image.getPixelData()) : null),
+    /** Red, green and blue of the screen at a point of the viewport, in CSS pixels. */
+    screen: ([x, y]: Point2) => {
+      const canvas = view?.viewport.getCanvas();
+      const context = canvas?.getContext('2d');
+      if (!canvas || !context) return null;
+      const ratio = window.devicePixelRatio || 1;
+      return Array.from(
+        context.getImageData(Math.floor(x * ratio), Math.floor(y * ratio), 1, 1).data.slice(0, 3),
+      );
+    },
+    imageToCanvas: (point: Point2) =>
+      view && geometry && imageToCanvas(geometry, pane.presentation, view.size, point),
+    canvasToImage: (point: Point2) =>
+      view && geometry && canvasToImage(geometry, pane.presentation, view.size, point),
+    worldToCanvas: (point: Vector3) => view?.viewport.worldToCanvas([...point]) ?? null,
+  };
+}
+
+const api = {
+  viewport,
+  viewports: () => visiblePanes(useViewer.getState()),
+  allViewports: PANES,
+  get active() {
+    return useViewer.getState().active;
+  },
+  get layout() {
+    return useViewer.getState().layout;
+  },
+  get series() {
+    return useViewer.getState().series;
+  },
+  get displaySets() {
+    return Object.values(useViewer.getState().displaySets);
+  },
+  get loaded() {
+    return useViewer.getState().loaded;
+  },
+  get timings() {
+    return timings();
+  },
+};
+
+declare global {
+  interface Window {
+    __filmless?: { viewer?: typeof api };
+  }
+}
+
+export function expose(): void {
+  window.__filmless = { ...window.__filmless, viewer: api };
+}

@@ -1,0 +1,380 @@
+/** Makes the screen follow the state: loads the frames that are wanted, shows them, plays, and loads ahead. */
+import { cache, Enums, eventTarget, imageLoader, type Types } from '@cornerstonejs/core';
+import { advance, RATE_WITHOUT_DATA, rateFromData } from '../data/cine';
+import type { StackDisplaySet } from '../data/displaySets';
+import { asFailure, withTimeout } from '../data/errors';
+import { type Frame, frameNumberOf } from '../data/frames';
+import { canvasToImage } from '../data/orientation';
+import { interleaved, LoadQueue, nearestFirst } from '../data/prefetch';
+import { mark } from '../data/timing';
+import type { Point2 } from '../data/vectors';
+import { isColour } from '../lut/pixels';
+import { automaticWindow, COLOUR_VOI, ownVois, type Range, type Voi, type WindowVoi } from '../lut/voi';
+import {
+  changePane,
+  type Pane,
+  PANES,
+  type PaneId,
+  stackOf,
+  useViewer,
+  type ViewerState,
+  visiblePanes,
+} from '../state/store';
+import { cacheBytes, engine } from './cornerstone';
+import { rescaleOf } from './frameLoader';
+import { forgetFrames, registerFrames } from './metadata';
+import { type Look, StackView } from './StackView';
+
+const LOADS_AT_ONCE = 6;
+const LOADS_RESERVED = 2;
+const LOAD_TIMEOUT_MS = 90_000;
+const PLAN_DELAY_MS = 60;
+/** Of the cache, what loading ahead may fill; the rest stays for jumps. */
+const AHEAD_SHARE = 0.8;
+
+const { Events } = Enums;
+
+/** Pixel Padding Value and its range limit (PS3.3 C.7.5.1.1.2), in modality values. */
+function paddingOf(frame: Frame): Range | null {
+  const first = frameNumberOf(frame, '00280120');
+  if (first === null) return null;
+  const second = frameNumberOf(frame, '00280121') ?? first;
+  const { slope, intercept } = rescaleOf(frame);
+  const ends = [first * slope + intercept, second * slope + intercept];
+  return { lower: Math.min(...ends), upper: Math.max(...ends) };
+}
+
+export const isMonochrome1 = (frame: Frame): boolean =>
+  frame.instance.pixels?.photometricInterpretation === 'MONOCHROME1';
+
+export interface Probe {
+  column: number;
+  row: number;
+  /** The modality value, or red, green and blue. */
+  values: number[];
+}
+
+export function valuesAt(image: Types.IImage, column: number, row: number): number[] | null {
+  if (column < 0 || row < 0 || column >= image.columns || row >= image.rows) return null;
+  const pixels = image.getPixelData();
+  const components = image.color ? 3 : 1;
+  const at = (row * image.columns + column) * components;
+  return Array.from(pixels.slice(at, at + components));
+}
+
+class Session {
+  readonly views = new Map<PaneId, StackView>();
+  private readonly automatic = new Map<string, WindowVoi>();
+  private readonly displaySetsOfImage = new Map<string, string>();
+  private readonly known = new Set<string>();
+  private readonly loadedNow = new Map<string, number>();
+  private queue = this.createQueue();
+  private stopFollowing: (() => void) | null = null;
+  private planTimer: ReturnType<typeof setTimeout> | undefined;
+  private playingSince = new Map<PaneId, number>();
+  private animation = 0;
+  private progressTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Starts the renderer, or says why it cannot. */
+  prepare(): void {
+    engine();
+  }
+
+  /** The image point under a point of the viewport, and its value or colour; null outside the image. */
+  probe(id: PaneId, point: Point2): Probe | null {
+    const view = this.views.get(id);
+    const geometry = view?.geometry;
+    const image = view?.image;
+    if (!view || !geometry || !image) return null;
+    const { presentation } = useViewer.getState().panes[id];
+    const [column, row] = canvasToImage(geometry, presentation, view.size, point).map(Math.round) as [
+      number,
+      number,
+    ];
+    const values = valuesAt(image, column, row);
+    return values && { column, row, values };
+  }
+
+  attach(id: PaneId, element: HTMLDivElement): () => void {
+    const view = new StackView(id, element, this.handleRendered);
+    this.views.set(id, view);
+    this.start();
+    const observer = new ResizeObserver(() => this.handleResize());
+    observer.observe(element);
+    this.pursue(id);
+    return () => {
+      observer.disconnect();
+      this.views.delete(id);
+      view.destroy();
+      if (this.views.size === 0) this.stop();
+    };
+  }
+
+  /** The VOI function that a pane's choice means for a frame. */
+  voiOf(pane: Pane, frame: Frame): Voi {
+    const { voi } = pane;
+    if (voi.kind === 'set') return voi.voi;
+    const format = frame.instance.pixels;
+    if (format && isColour(format)) return COLOUR_VOI;
+    const own = ownVois(frame);
+    return own[voi.which] ?? own[0] ?? this.automaticOf(pane.displaySetId ?? '', frame);
+  }
+
+  /** A window from the frame's own values. */
+  automaticFor(frame: Frame): WindowVoi | null {
+    const image = cache.getImage(frame.imageId);
+    return image && !image.color ? automaticWindow(image.getPixelData(), paddingOf(frame)) : null;
+  }
+
+  private automaticOf(displaySetId: string, frame: Frame): Voi {
+    // One window for the whole stack: a new one for each frame would flicker.
+    const known = this.automatic.get(displaySetId);
+    if (known) return known;
+    const found = this.automaticFor(frame);
+    if (!found) return COLOUR_VOI;
+    this.automatic.set(displaySetId, found);
+    return found;
+  }
+
+  private createQueue(): LoadQueue<Types.IImage> {
+    return new LoadQueue<Types.IImage>({
+      concurrency: LOADS_AT_ONCE,
+      reserved: LOADS_RESERVED,
+      load: (imageId, signal) => this.load(imageId, signal),
+      onProgress: (imageId, state) => {
+        if (state === 'loaded') this.count(imageId, 1);
+      },
+    });
+  }
+
+  private async load(imageId: string, signal: AbortSignal): Promise<Types.IImage> {
+    const options = { signal, requestType: Enums.RequestType.Interaction, priority: 0 };
+    try {
+      return await withTimeout(imageLoader.loadAndCacheImage(imageId, options as never), LOAD_TIMEOUT_MS);
+    } catch (error) {
+      // A failed load must not stay in the cache, or trying again would fail from memory.
+      if (cache.getImageLoadObject(imageId)) cache.removeImageLoadObject(imageId);
+      throw asFailure(error);
+    }
+  }
+
+  private start(): void {
+    if (this.stopFollowing) return;
+    mark('engineReady');
+    eventTarget.addEventListener(Events.IMAGE_CACHE_IMAGE_REMOVED, this.handleRemoved);
+    this.stopFollowing = useViewer.subscribe((now, before) => this.follow(now, before));
+  }
+
+  private stop(): void {
+    this.stopFollowing?.();
+    this.stopFollowing = null;
+    cancelAnimationFrame(this.animation);
+    this.animation = 0;
+    clearTimeout(this.planTimer);
+    clearTimeout(this.progressTimer);
+    eventTarget.removeEventListener(Events.IMAGE_CACHE_IMAGE_REMOVED, this.handleRemoved);
+    this.queue.close();
+    this.queue = this.createQueue();
+    this.playingSince.clear();
+    this.automatic.clear();
+    this.known.clear();
+    this.loadedNow.clear();
+    this.displaySetsOfImage.clear();
+    cache.purgeCache();
+    forgetFrames();
+  }
+
+  private follow(now: ViewerState, before: ViewerState): void {
+    for (const id of PANES) {
+      const pane = now.panes[id];
+      const was = before.panes[id];
+      if (pane === was) continue;
+      if (
+        pane.displaySetId !== was.displaySetId ||
+        pane.index !== was.index ||
+        pane.attempt !== was.attempt
+      ) {
+        this.pursue(id);
+      } else if (
+        pane.presentation !== was.presentation ||
+        pane.voi !== was.voi ||
+        pane.isInverted !== was.isInverted
+      ) {
+        this.present(id);
+      }
+      if (pane.isPlaying !== was.isPlaying) this.animate();
+    }
+    if (now.active !== before.active || now.layout !== before.layout) this.planSoon();
+  }
+
+  private register(stack: StackDisplaySet): void {
+    if (this.known.has(stack.id)) return;
+    this.known.add(stack.id);
+    registerFrames(stack.frames);
+    for (const frame of stack.frames) this.displaySetsOfImage.set(frame.imageId, stack.id);
+  }
+
+  /** Brings the wanted frame of a pane to the screen. */
+  private pursue(id: PaneId): void {
+    const state = useViewer.getState();
+    const stack = stackOf(state, id);
+    const view = this.views.get(id);
+    if (!view) return;
+    if (!stack) {
+      view.clear();
+      return;
+    }
+    this.register(stack);
+    const { index } = state.panes[id];
+    const frame = stack.frames[index];
+    if (!frame) return;
+    this.planSoon();
+    if (cache.isLoaded(frame.imageId)) {
+      this.show(id, stack, index);
+      return;
+    }
+    if (state.panes[id].status.kind !== 'loading') changePane(id, { status: { kind: 'loading' } });
+    this.queue.want(frame.imageId).then(
+      () => this.handleArrived(id, stack, index),
+      (error: unknown) => this.handleFailed(id, stack, index, error),
+    );
+  }
+
+  private handleArrived(id: PaneId, stack: StackDisplaySet, index: number): void {
+    const pane = useViewer.getState().panes[id];
+    if (pane.displaySetId !== stack.id || !this.views.has(id)) return;
+    // Late frames on the way to the wanted one are shown: scrolling fast over a slow line still moves.
+    const from = pane.shown ?? index;
+    const isOnTheWay = (index - from) * (pane.index - index) > 0;
+    if (index === pane.index || isOnTheWay) this.show(id, stack, index);
+  }
+
+  private handleFailed(id: PaneId, stack: StackDisplaySet, index: number, error: unknown): void {
+    const pane = useViewer.getState().panes[id];
+    if (pane.displaySetId !== stack.id || pane.index !== index) return;
+    changePane(id, { status: { kind: 'failed', failure: asFailure(error) }, isPlaying: false });
+  }
+
+  private show(id: PaneId, stack: StackDisplaySet, index: number): void {
+    const view = this.views.get(id);
+    const frame = stack.frames[index];
+    if (!view || !frame) return;
+    const look = this.lookOf(id, frame);
+    view.show(stack, index, look).catch((error: unknown) => this.handleFailed(id, stack, index, error));
+    const isWanted = useViewer.getState().panes[id].index === index;
+    changePane(id, { shown: index, shownVoi: look.voi, ...(isWanted ? { status: { kind: 'ready' } } : {}) });
+  }
+
+  private lookOf(id: PaneId, frame: Frame): Look {
+    const pane = useViewer.getState().panes[id];
+    return {
+      presentation: pane.presentation,
+      voi: this.voiOf(pane, frame),
+      isInverted: pane.isInverted !== isMonochrome1(frame),
+    };
+  }
+
+  private present(id: PaneId): void {
+    const view = this.views.get(id);
+    if (!view?.shownFrame) return;
+    const look = this.lookOf(id, view.shownFrame);
+    view.present(look);
+    if (useViewer.getState().panes[id].shownVoi !== look.voi) changePane(id, { shownVoi: look.voi });
+  }
+
+  private handleResize(): void {
+    engine().resize(true, true);
+    for (const id of this.views.keys()) this.present(id);
+  }
+
+  private readonly handleRendered = (view: StackView): void => {
+    if (view.shownFrame) mark('firstImage');
+  };
+
+  private readonly handleRemoved = (event: Event): void => {
+    const { imageId } = (event as CustomEvent<{ imageId: string }>).detail;
+    if (!this.queue.isLoaded(imageId)) return;
+    this.queue.forget(imageId);
+    this.count(imageId, -1);
+  };
+
+  private count(imageId: string, change: 1 | -1): void {
+    const displaySetId = this.displaySetsOfImage.get(imageId);
+    if (displaySetId === undefined) return;
+    this.loadedNow.set(displaySetId, Math.max(0, (this.loadedNow.get(displaySetId) ?? 0) + change));
+    this.progressTimer ??= setTimeout(() => {
+      this.progressTimer = undefined;
+      useViewer.setState(({ loaded }) => ({ loaded: { ...loaded, ...Object.fromEntries(this.loadedNow) } }));
+    }, 100);
+  }
+
+  private planSoon(): void {
+    clearTimeout(this.planTimer);
+    this.planTimer = setTimeout(() => this.plan(), PLAN_DELAY_MS);
+  }
+
+  /** Orders loading ahead: the active viewport's stack first, outward from what it shows, within the cache. */
+  private plan(): void {
+    const state = useViewer.getState();
+    const visible = visiblePanes(state);
+    const order = [state.active, ...visible.filter((id) => id !== state.active)];
+    const budget = (cacheBytes() * AHEAD_SHARE) / Math.max(1, visible.length);
+    const lists = order.map((id) => {
+      const stack = stackOf(state, id);
+      if (!stack) return [];
+      const { index, shown } = state.panes[id];
+      const format = stack.representative.pixels;
+      const frameBytes = format ? format.rows * format.columns * (isColour(format) ? 3 : 2) : 1;
+      const direction = shown !== null && shown > index ? -1 : 1;
+      return nearestFirst(index, stack.frames.length, direction)
+        .slice(0, Math.max(1, Math.floor(budget / frameBytes)))
+        .flatMap((each) => stack.frames[each]?.imageId ?? []);
+    });
+    this.queue.plan(interleaved(lists));
+  }
+
+  private animate(): void {
+    if (this.animation !== 0) return;
+    const step = (now: number): void => {
+      const state = useViewer.getState();
+      let isAnyPlaying = false;
+      for (const id of PANES) {
+        const pane = state.panes[id];
+        if (!pane.isPlaying) {
+          this.playingSince.delete(id);
+          continue;
+        }
+        isAnyPlaying = true;
+        this.play(id, pane, now);
+      }
+      this.animation = isAnyPlaying ? requestAnimationFrame(step) : 0;
+    };
+    this.animation = requestAnimationFrame(step);
+  }
+
+  private play(id: PaneId, pane: Pane, now: number): void {
+    const stack = stackOf(useViewer.getState(), id);
+    if (!stack || stack.frames.length < 2) {
+      changePane(id, { isPlaying: false });
+      return;
+    }
+    const since = this.playingSince.get(id);
+    if (since === undefined) {
+      this.playingSince.set(id, now);
+      return;
+    }
+    const rate = pane.rate ?? rateFromData(stack) ?? RATE_WITHOUT_DATA;
+    const { steps, remainderMs } = advance(now - since, rate);
+    if (steps === 0) return;
+    // A frame that is not here yet holds the film; a slow screen skips some to keep the rate.
+    if (pane.shown !== pane.index) {
+      this.playingSince.set(id, now);
+      return;
+    }
+    const count = Math.min(steps, 4);
+    this.playingSince.set(id, now - remainderMs);
+    changePane(id, { index: (pane.index + count) % stack.frames.length });
+  }
+}
+
+export const session = new Session();

@@ -1,0 +1,229 @@
+/** What the viewer shows, as one plain state; the renderer follows it and never leads. */
+import { create } from 'zustand';
+import type { SeriesSummary } from '../data/dicomweb';
+import type { DisplaySet, StackDisplaySet } from '../data/displaySets';
+import type { Failure } from '../data/errors';
+import type { PatientAndStudy } from '../data/frames';
+import { FITTED, type Presentation } from '../data/orientation';
+import type { Voi, WindowVoi } from '../lut/voi';
+
+export const PANES = ['pane1', 'pane2', 'pane3', 'pane4'] as const;
+export type PaneId = (typeof PANES)[number];
+
+/** Rows x columns. */
+export const LAYOUTS = ['1x1', '1x2', '2x1', '2x2'] as const;
+export type Layout = (typeof LAYOUTS)[number];
+
+export const panesOf = (layout: Layout): readonly PaneId[] =>
+  PANES.slice(0, layout === '1x1' ? 1 : layout === '2x2' ? 4 : 2);
+
+export const TOOLS = ['window', 'scroll', 'pan', 'zoom'] as const;
+export type Tool = (typeof TOOLS)[number];
+
+export type VoiChoice =
+  /** One of the image's own, counted from 0. */
+  { kind: 'own'; which: number } | { kind: 'set'; voi: WindowVoi; name: string | null };
+
+export const OWN_VOI: VoiChoice = { kind: 'own', which: 0 };
+
+export type PaneStatus =
+  { kind: 'empty' } | { kind: 'loading' } | { kind: 'ready' } | { kind: 'failed'; failure: Failure };
+
+export interface Pane {
+  displaySetId: string | null;
+  /** The frame that is wanted, and the one on the screen while it loads. */
+  index: number;
+  shown: number | null;
+  status: PaneStatus;
+  presentation: Presentation;
+  voi: VoiChoice;
+  /** What `voi` means for the frame on the screen. */
+  shownVoi: Voi | null;
+  isInverted: boolean;
+  isPlaying: boolean;
+  /** Frames per second set by the reader; null is what the data say. */
+  rate: number | null;
+  /** Raised to load again what failed. */
+  attempt: number;
+}
+
+const EMPTY_PANE: Pane = {
+  displaySetId: null,
+  index: 0,
+  shown: null,
+  status: { kind: 'empty' },
+  presentation: FITTED,
+  voi: OWN_VOI,
+  shownVoi: null,
+  isInverted: false,
+  isPlaying: false,
+  rate: null,
+  attempt: 0,
+};
+
+export type SeriesState =
+  | { kind: 'waiting' }
+  | { kind: 'loading' }
+  | { kind: 'ready'; displaySetIds: string[] }
+  | { kind: 'failed'; failure: Failure };
+
+export interface SeriesEntry {
+  summary: SeriesSummary;
+  state: SeriesState;
+}
+
+export type StudyState = { kind: 'loading' } | { kind: 'ready' } | { kind: 'failed'; failure: Failure };
+
+export interface ViewerState {
+  studyInstanceUid: string;
+  study: StudyState;
+  patient: PatientAndStudy | null;
+  series: SeriesEntry[];
+  displaySets: Record<string, DisplaySet>;
+  /** Frames loaded of each display set. */
+  loaded: Record<string, number>;
+  layout: Layout;
+  maximised: PaneId | null;
+  active: PaneId;
+  panes: Record<PaneId, Pane>;
+  tool: Tool;
+  hasOverlay: boolean;
+  hasStrip: boolean;
+  hasTags: boolean;
+}
+
+const initialState = (studyInstanceUid: string): ViewerState => ({
+  studyInstanceUid,
+  study: { kind: 'loading' },
+  patient: null,
+  series: [],
+  displaySets: {},
+  loaded: {},
+  layout: '1x1',
+  maximised: null,
+  active: 'pane1',
+  panes: { pane1: EMPTY_PANE, pane2: EMPTY_PANE, pane3: EMPTY_PANE, pane4: EMPTY_PANE },
+  tool: 'window',
+  hasOverlay: true,
+  hasStrip: true,
+  hasTags: false,
+});
+
+export const useViewer = create<ViewerState>(() => initialState(''));
+
+const { getState, setState } = useViewer;
+
+export function startStudy(studyInstanceUid: string, view: { isNarrow: boolean }): void {
+  const before = getState();
+  setState({
+    ...initialState(studyInstanceUid),
+    hasOverlay: before.hasOverlay,
+    hasTags: before.hasTags && !view.isNarrow,
+    hasStrip: !view.isNarrow,
+    tool: view.isNarrow ? 'scroll' : 'window',
+  });
+}
+
+export function changePane(id: PaneId, change: Partial<Pane> | ((pane: Pane) => Partial<Pane>)): void {
+  setState(({ panes }) => {
+    const pane = panes[id];
+    return {
+      panes: { ...panes, [id]: { ...pane, ...(typeof change === 'function' ? change(pane) : change) } },
+    };
+  });
+}
+
+export function visiblePanes(state: ViewerState): readonly PaneId[] {
+  return state.maximised ? [state.maximised] : panesOf(state.layout);
+}
+
+export function displaySetOf(state: ViewerState, id: PaneId): DisplaySet | null {
+  const { displaySetId } = state.panes[id];
+  return displaySetId === null ? null : (state.displaySets[displaySetId] ?? null);
+}
+
+export function stackOf(state: ViewerState, id: PaneId): StackDisplaySet | null {
+  const found = displaySetOf(state, id);
+  return found?.kind === 'stack' ? found : null;
+}
+
+/** All display sets in the order of the strip. */
+export function displaySetsInOrder(state: ViewerState): DisplaySet[] {
+  return state.series.flatMap(({ state: series }) =>
+    series.kind === 'ready' ? series.displaySetIds.flatMap((id) => state.displaySets[id] ?? []) : [],
+  );
+}
+
+export function openDisplaySet(pane: PaneId, displaySetId: string): void {
+  const opened = getState().displaySets[displaySetId];
+  if (!opened) return;
+  changePane(pane, (before) => ({
+    ...EMPTY_PANE,
+    displaySetId,
+    status: opened.kind === 'stack' ? { kind: 'loading' } : { kind: 'ready' },
+    attempt: before.attempt + 1,
+  }));
+  setState({ active: pane });
+}
+
+export function setIndex(pane: PaneId, index: number): void {
+  const stack = stackOf(getState(), pane);
+  if (!stack) return;
+  const bounded = Math.min(stack.frames.length - 1, Math.max(0, Math.round(index)));
+  if (bounded !== getState().panes[pane].index) changePane(pane, { index: bounded });
+}
+
+export function scrollBy(pane: PaneId, steps: number): void {
+  setIndex(pane, getState().panes[pane].index + steps);
+}
+
+export function addDisplaySets(seriesInstanceUid: string, sets: DisplaySet[]): void {
+  setState(({ displaySets, series, loaded }) => ({
+    displaySets: { ...displaySets, ...Object.fromEntries(sets.map((set) => [set.id, set])) },
+    loaded: { ...Object.fromEntries(sets.map((set) => [set.id, 0])), ...loaded },
+    series: series.map((entry) =>
+      entry.summary.seriesInstanceUid === seriesInstanceUid
+        ? { ...entry, state: { kind: 'ready', displaySetIds: sets.map((set) => set.id) } }
+        : entry,
+    ),
+  }));
+}
+
+export function setSeriesState(seriesInstanceUid: string, state: SeriesState): void {
+  setState(({ series }) => ({
+    series: series.map((entry) =>
+      entry.summary.seriesInstanceUid === seriesInstanceUid ? { ...entry, state } : entry,
+    ),
+  }));
+}
+
+/** Fills viewports that a larger layout has added with the next display sets of the study. */
+function filled(state: ViewerState, layout: Layout): Partial<ViewerState> {
+  const stacks = displaySetsInOrder(state).filter((set) => set.kind === 'stack');
+  const shown = panesOf(state.layout).map((id) => state.panes[id].displaySetId);
+  const last = stacks.findIndex((set) => set.id === shown.findLast((id) => id !== null));
+  const next = stacks.slice(last + 1).filter((set) => !shown.includes(set.id));
+  const panes = { ...state.panes };
+  for (const id of panesOf(layout)) {
+    if (panes[id].displaySetId !== null) continue;
+    const set = next.shift();
+    if (set) panes[id] = { ...EMPTY_PANE, displaySetId: set.id, status: { kind: 'loading' } };
+  }
+  return { panes };
+}
+
+export function setLayout(layout: Layout): void {
+  setState((state) => ({
+    layout,
+    maximised: null,
+    active: panesOf(layout).includes(state.active) ? state.active : 'pane1',
+    ...filled(state, layout),
+  }));
+}
+
+export function toggleMaximised(pane: PaneId): void {
+  setState(({ maximised, layout }) => ({
+    maximised: maximised === null && layout !== '1x1' ? pane : null,
+    active: pane,
+  }));
+}

@@ -1,0 +1,241 @@
+/** What the reader can do, by name: the toolbar, the keys and the cheat sheet all read this list. */
+import { rateFromData, RATE_MAX, RATE_MIN, RATE_WITHOUT_DATA } from '../data/cine';
+import { ensureSeries } from '../data/opening';
+import type texts from '../i18n/en.json';
+import {
+  FITTED,
+  flippedHorizontally,
+  flippedVertically,
+  rotatedLeft,
+  rotatedRight,
+  UPRIGHT,
+} from '../data/orientation';
+import { presetsFor } from '../lut/presets';
+import { ownVois } from '../lut/voi';
+import {
+  changePane,
+  displaySetOf,
+  displaySetsInOrder,
+  type Layout,
+  openDisplaySet,
+  OWN_VOI,
+  type PaneId,
+  scrollBy,
+  setIndex,
+  setLayout,
+  stackOf,
+  type Tool,
+  toggleMaximised,
+  useViewer,
+  visiblePanes,
+} from '../state/store';
+import { showAutomaticWindow, showPixelsOneToOne, zoomActive } from './withEngine';
+
+export type Group = 'images' | 'window' | 'view' | 'tools' | 'screen';
+
+export type ActionName = Exclude<keyof typeof texts.actions, 'close'>;
+
+export interface Action {
+  name: ActionName;
+  group: Group;
+  /** As `tinykeys` writes them; the first is shown on the button. */
+  keys: string[];
+  run: () => void;
+}
+
+const { getState, setState } = useViewer;
+const active = (): PaneId => getState().active;
+
+export function applyPreset(which: number): void {
+  const pane = active();
+  const stack = stackOf(getState(), pane);
+  if (!stack) return;
+  const presets = presetsFor(stack.modality);
+  const preset = presets[which];
+  if (preset) {
+    changePane(pane, {
+      voi: {
+        kind: 'set',
+        voi: { kind: 'window', shape: 'LINEAR', center: preset.center, width: preset.width, explanation: '' },
+        name: preset.name,
+      },
+    });
+    return;
+  }
+  if (presets.length > 0) return;
+  // Without presets of the modality the keys choose among the image's own windows.
+  const frame = stack.frames[getState().panes[pane].index];
+  if (frame && which < ownVois(frame).length) changePane(pane, { voi: { kind: 'own', which } });
+}
+
+const turn = (change: typeof rotatedRight) => (): void =>
+  changePane(active(), ({ presentation }) => ({
+    presentation: { ...presentation, orientation: change(presentation.orientation) },
+  }));
+
+export function playOrPause(pane: PaneId = active()): void {
+  const stack = stackOf(getState(), pane);
+  if (stack && stack.frames.length > 1) changePane(pane, ({ isPlaying }) => ({ isPlaying: !isPlaying }));
+}
+
+export function changeRate(pane: PaneId, rate: number): void {
+  changePane(pane, { rate: Math.min(RATE_MAX, Math.max(RATE_MIN, Math.round(rate))) });
+}
+
+function stepRate(factor: number): void {
+  const pane = active();
+  const stack = stackOf(getState(), pane);
+  if (!stack) return;
+  const rate = getState().panes[pane].rate ?? rateFromData(stack) ?? RATE_WITHOUT_DATA;
+  changeRate(pane, factor > 1 ? Math.max(rate + 1, rate * factor) : Math.min(rate - 1, rate * factor));
+}
+
+/** The series before or after the active one, loaded if need be. */
+async function openNeighbour(step: 1 | -1): Promise<void> {
+  const state = getState();
+  const pane = state.active;
+  const current = displaySetOf(state, pane);
+  const sets = displaySetsInOrder(state);
+  const at = sets.findIndex((set) => set.id === current?.id);
+  const next = sets[at + step];
+  const seriesAt = state.series.findIndex(
+    ({ summary }) => summary.seriesInstanceUid === current?.seriesInstanceUid,
+  );
+  const neighbour = state.series[seriesAt + step];
+  const isSameSeries = next !== undefined && next.seriesInstanceUid === current?.seriesInstanceUid;
+  if (next && (isSameSeries || neighbour === undefined || neighbour.state.kind === 'ready')) {
+    openDisplaySet(pane, next.id);
+  } else if (neighbour && neighbour.state.kind !== 'ready') {
+    const loaded = await ensureSeries(neighbour.summary.seriesInstanceUid);
+    const set = step > 0 ? loaded[0] : loaded.at(-1);
+    if (set) openDisplaySet(pane, set.id);
+  }
+}
+
+function focusNeighbour(step: 1 | -1): void {
+  const panes = visiblePanes(getState());
+  const at = panes.indexOf(active());
+  const next = panes[(at + step + panes.length) % panes.length];
+  if (next) setState({ active: next });
+}
+
+export function resetView(pane: PaneId = active()): void {
+  changePane(pane, { presentation: FITTED, voi: OWN_VOI, isInverted: false });
+}
+
+export function fitView(pane: PaneId = active()): void {
+  changePane(pane, ({ presentation }) => ({
+    presentation: { ...presentation, zoom: 1, center: [0.5, 0.5] },
+  }));
+}
+
+const chooseTool = (tool: Tool) => (): void => setState({ tool });
+const chooseLayout = (layout: Layout) => (): void => setLayout(layout);
+
+export const ACTIONS: Action[] = [
+  {
+    name: 'previousImage',
+    group: 'images',
+    keys: ['ArrowUp', 'ArrowLeft'],
+    run: () => scrollBy(active(), -1),
+  },
+  { name: 'nextImage', group: 'images', keys: ['ArrowDown', 'ArrowRight'], run: () => scrollBy(active(), 1) },
+  {
+    name: 'tenBack',
+    group: 'images',
+    keys: ['Shift+ArrowUp', 'Shift+ArrowLeft'],
+    run: () => scrollBy(active(), -10),
+  },
+  {
+    name: 'tenForward',
+    group: 'images',
+    keys: ['Shift+ArrowDown', 'Shift+ArrowRight'],
+    run: () => scrollBy(active(), 10),
+  },
+  { name: 'firstImage', group: 'images', keys: ['Home'], run: () => setIndex(active(), 0) },
+  {
+    name: 'lastImage',
+    group: 'images',
+    keys: ['End'],
+    run: () => setIndex(active(), Number.MAX_SAFE_INTEGER),
+  },
+  { name: 'previousSeries', group: 'images', keys: ['PageUp'], run: () => void openNeighbour(-1) },
+  { name: 'nextSeries', group: 'images', keys: ['PageDown'], run: () => void openNeighbour(1) },
+  { name: 'play', group: 'images', keys: ['Space', 'c'], run: () => playOrPause() },
+  { name: 'slower', group: 'images', keys: [','], run: () => stepRate(1 / 1.25) },
+  { name: 'faster', group: 'images', keys: ['.'], run: () => stepRate(1.25) },
+
+  ...[0, 1, 2, 3, 4, 5].map((which): Action => ({
+    name: `preset${(which + 1) as 1 | 2 | 3 | 4 | 5 | 6}`,
+    group: 'window',
+    keys: [String(which + 1)],
+    run: () => applyPreset(which),
+  })),
+  { name: 'ownWindow', group: 'window', keys: ['d'], run: () => changePane(active(), { voi: OWN_VOI }) },
+  { name: 'automaticWindow', group: 'window', keys: ['a'], run: () => void showAutomaticWindow(active()) },
+  {
+    name: 'invert',
+    group: 'window',
+    keys: ['i'],
+    run: () => changePane(active(), ({ isInverted }) => ({ isInverted: !isInverted })),
+  },
+
+  { name: 'fit', group: 'view', keys: ['f', '='], run: () => fitView() },
+  { name: 'oneToOne', group: 'view', keys: ['Shift+F'], run: () => void showPixelsOneToOne(active()) },
+  { name: 'zoomIn', group: 'view', keys: ['+', 'Shift++'], run: () => void zoomActive(active(), 1.25) },
+  { name: 'zoomOut', group: 'view', keys: ['-'], run: () => void zoomActive(active(), 1 / 1.25) },
+  { name: 'rotateRight', group: 'view', keys: ['r'], run: turn(rotatedRight) },
+  { name: 'rotateLeft', group: 'view', keys: ['l', 'Shift+R'], run: turn(rotatedLeft) },
+  { name: 'flipHorizontally', group: 'view', keys: ['h'], run: turn(flippedHorizontally) },
+  { name: 'flipVertically', group: 'view', keys: ['v'], run: turn(flippedVertically) },
+  { name: 'upright', group: 'view', keys: ['u'], run: turn(() => UPRIGHT) },
+  { name: 'reset', group: 'view', keys: ['0', 'Backspace'], run: () => resetView() },
+
+  { name: 'toolWindow', group: 'tools', keys: ['w'], run: chooseTool('window') },
+  { name: 'toolScroll', group: 'tools', keys: ['s'], run: chooseTool('scroll') },
+  { name: 'toolPan', group: 'tools', keys: ['p'], run: chooseTool('pan') },
+  { name: 'toolZoom', group: 'tools', keys: ['z'], run: chooseTool('zoom') },
+
+  { name: 'layout1x1', group: 'screen', keys: ['Shift+Digit1'], run: chooseLayout('1x1') },
+  { name: 'layout1x2', group: 'screen', keys: ['Shift+Digit2'], run: chooseLayout('1x2') },
+  { name: 'layout2x1', group: 'screen', keys: ['Shift+Digit3'], run: chooseLayout('2x1') },
+  { name: 'layout2x2', group: 'screen', keys: ['Shift+Digit4'], run: chooseLayout('2x2') },
+  { name: 'maximise', group: 'screen', keys: ['m'], run: () => toggleMaximised(active()) },
+  { name: 'previousViewport', group: 'screen', keys: ['['], run: () => focusNeighbour(-1) },
+  { name: 'nextViewport', group: 'screen', keys: [']'], run: () => focusNeighbour(1) },
+  {
+    name: 'strip',
+    group: 'screen',
+    keys: ['b'],
+    run: () => setState(({ hasStrip }) => ({ hasStrip: !hasStrip })),
+  },
+  {
+    name: 'overlay',
+    group: 'screen',
+    keys: ['o'],
+    run: () => setState(({ hasOverlay }) => ({ hasOverlay: !hasOverlay })),
+  },
+  {
+    name: 'tags',
+    group: 'screen',
+    keys: ['t'],
+    run: () => setState(({ hasTags }) => ({ hasTags: !hasTags })),
+  },
+];
+
+const byName = new Map(ACTIONS.map((action) => [action.name, action]));
+
+export function action(name: ActionName): Action {
+  const found = byName.get(name);
+  if (!found) throw new Error(`There is no action ${name}.`);
+  return found;
+}
+
+/** Esc leaves the innermost thing that is open; false when only the viewer itself is left. */
+export function stepBack(): boolean {
+  const { hasTags, maximised } = getState();
+  if (hasTags) setState({ hasTags: false });
+  else if (maximised) setState({ maximised: null });
+  else return false;
+  return true;
+}

@@ -1,0 +1,110 @@
+import { Menu } from '@mantine/core';
+import {
+  FlipHorizontal2,
+  FlipVertical2,
+  GalleryHorizontalEnd,
+  type LucideIcon,
+  Maximize,
+  MoreHorizontal,
+  Play,
+  RotateCw,
+  SunMoon,
+  Tags,
+  Text,
+  Undo2,
+} from 'lucide-react';
+import { useTexts } from '../i18n';
+import { LAYOUTS, stackOf, type Tool, useViewer } from '../state/store';
+import { action, type ActionName } from '../tools/actions';
+import classes from './BottomBar.module.css';
+import { LayoutItem, TOOL_ICONS } from './Toolbar';
+import { WindowItems } from './WindowMenu';
+
+const TOUCH_TOOLS: Tool[] = ['scroll', 'window', 'pan'];
+
+const MORE: [ActionName, LucideIcon][] = [
+  ['invert', SunMoon],
+  ['fit', Maximize],
+  ['rotateRight', RotateCw],
+  ['flipHorizontally', FlipHorizontal2],
+  ['flipVertically', FlipVertical2],
+  ['reset', Undo2],
+  ['overlay', Text],
+  ['tags', Tags],
+];
+
+/** The tools under the thumb: what one finger does, then what is needed most. */
+export function BottomBar() {
+  const t = useTexts();
+  const tool = useViewer((state) => state.tool);
+  const hasStrip = useViewer((state) => state.hasStrip);
+  const layout = useViewer((state) => state.layout);
+  const isPlaying = useViewer((state) => state.panes[state.active].isPlaying);
+  const canPlay = useViewer((state) => (stackOf(state, state.active)?.frames.length ?? 0) > 1);
+  return (
+    <div className={classes.bar} role="toolbar" aria-label={t('toolbar')}>
+      {TOUCH_TOOLS.map((each) => (
+        <BarButton
+          key={each}
+          icon={TOOL_ICONS[each]}
+          label={t(`tools.${each}`)}
+          isOn={tool === each}
+          onClick={() => useViewer.setState({ tool: each })}
+        />
+      ))}
+      <Menu position="top" width={290}>
+        <Menu.Target>
+          <BarButton icon={SunMoon} label={t('window')} />
+        </Menu.Target>
+        <Menu.Dropdown>
+          <WindowItems />
+        </Menu.Dropdown>
+      </Menu>
+      <BarButton
+        icon={Play}
+        label={t('cine.play')}
+        isOn={isPlaying}
+        isDisabled={!canPlay}
+        onClick={action('play').run}
+      />
+      <BarButton
+        icon={GalleryHorizontalEnd}
+        label={t('strip.title')}
+        isOn={hasStrip}
+        onClick={action('strip').run}
+      />
+      <Menu position="top-end" width={270}>
+        <Menu.Target>
+          <BarButton icon={MoreHorizontal} label={t('more')} />
+        </Menu.Target>
+        <Menu.Dropdown>
+          {MORE.map(([name, Icon]) => (
+            <Menu.Item key={name} leftSection={<Icon size={18} />} onClick={action(name).run}>
+              {t(`actions.${name}`)}
+            </Menu.Item>
+          ))}
+          <Menu.Divider />
+          {LAYOUTS.map((each) => (
+            <LayoutItem key={each} layout={each} isChosen={layout === each} />
+          ))}
+        </Menu.Dropdown>
+      </Menu>
+    </div>
+  );
+}
+
+interface BarButtonProps extends React.ComponentPropsWithRef<'button'> {
+  icon: LucideIcon;
+  label: string;
+  isOn?: boolean;
+  isDisabled?: boolean;
+}
+
+function BarButton({ icon: Icon, label, isOn, isDisabled, ...rest }: BarButtonProps) {
+  return (
+    <button {...rest} type="button" className={classes.button} aria-pressed={isOn} disabled={isDisabled}>
+      <Icon size={20} strokeWidth={1.75} aria-hidden />
+      <span>{label}</span>
+    </button>
+  );
+}

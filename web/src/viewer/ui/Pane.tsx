@@ -1,0 +1,195 @@
+import { Loader } from '@mantine/core';
+import { type DragEvent, useEffect, useRef, useState } from 'react';
+import { panned, zoomedAt } from '../data/orientation';
+import type { Point2 } from '../data/vectors';
+import { useTexts } from '../i18n';
+import { dragged } from '../lut/voi';
+import {
+  changePane,
+  displaySetOf,
+  openDisplaySet,
+  type PaneId,
+  PANES,
+  scrollBy,
+  stackOf,
+  toggleMaximised,
+  useViewer,
+} from '../state/store';
+import { listenToGestures } from '../tools/gestures';
+import { loadEngine } from '../tools/withEngine';
+import { CineBar } from './CineBar';
+import { FailureText } from './FailureText';
+import { ObjectCard } from './ObjectCard';
+import { Overlay } from './Overlay';
+import classes from './Pane.module.css';
+import { StackSlider } from './StackSlider';
+import { draggedDisplaySet } from './dragging';
+
+interface PaneProps {
+  id: PaneId;
+  isReady: boolean;
+  isNarrow: boolean;
+  isOnly: boolean;
+}
+
+/** How much a window changes for a drag over the whole viewport: the width it had, at least this. */
+const LEAST_WINDOW_CHANGE = 32;
+
+/** The pictures' element. The renderer draws into it; pointers on it are turned into changes of the state. */
+function usePicture(id: PaneId, isReady: boolean, onHover: (point: Point2 | null) => void) {
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const target = element.current;
+    if (!isReady || !target) return undefined;
+    let isGone = false;
+    let release: (() => void) | null = null;
+    void loadEngine().then(({ session }) => {
+      if (isGone) return;
+      const detach = session.attach(id, target);
+      const stopListening = listenToGestures(target, {
+        tool: () => useViewer.getState().tool,
+        activate: () => {
+          if (useViewer.getState().active !== id) useViewer.setState({ active: id });
+        },
+        scroll: (steps) => scrollBy(id, steps),
+        window: (dx, dy) => {
+          const frame = session.views.get(id)?.shownFrame;
+          if (!frame) return;
+          const voi = session.voiOf(useViewer.getState().panes[id], frame);
+          const start = dragged(voi, 0, 0);
+          const perPixel = Math.max(LEAST_WINDOW_CHANGE, start.width) / 400;
+          // Down is brighter: the centre falls. To the right the window widens.
+          const step = start.shape === 'LINEAR' ? Math.max(1, Math.round(perPixel)) : perPixel;
+          changePane(id, { voi: { kind: 'set', voi: dragged(voi, -dy * step, dx * step), name: null } });
+        },
+        pan: (dx, dy) => {
+          const view = session.views.get(id);
+          const geometry = view?.geometry;
+          if (view && geometry) {
+            changePane(id, ({ presentation }) => ({
+              presentation: panned(geometry, presentation, view.size, [dx, dy]),
+            }));
+          }
+        },
+        zoom: (factor, anchor) => {
+          const view = session.views.get(id);
+          const geometry = view?.geometry;
+          if (view && geometry) {
+            changePane(id, ({ presentation }) => ({
+              presentation: zoomedAt(geometry, presentation, view.size, factor, anchor),
+            }));
+          }
+        },
+        maximise: () => toggleMaximised(id),
+        hover: onHover,
+        pixelsPerImage: () => {
+          const count = stackOf(useViewer.getState(), id)?.frames.length ?? 1;
+          return Math.min(24, Math.max(2, target.clientHeight / count / 1.5));
+        },
+      });
+      release = () => {
+        stopListening();
+        detach();
+      };
+    });
+    return () => {
+      isGone = true;
+      release?.();
+    };
+  }, [id, isReady, onHover]);
+  return element;
+}
+
+export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
+  const t = useTexts();
+  const pane = useViewer((state) => state.panes[id]);
+  const displaySet = useViewer((state) => displaySetOf(state, id));
+  const isActive = useViewer((state) => state.active === id);
+  const studyKind = useViewer((state) => state.study.kind);
+  const hasStacks = useViewer((state) =>
+    Object.values(state.displaySets).some((set) => set.kind === 'stack'),
+  );
+  const isStillOpening = useViewer(
+    (state) =>
+      state.study.kind === 'loading' ||
+      state.series.some(({ state: { kind } }) => kind === 'waiting' || kind === 'loading'),
+  );
+  const [hover, setHover] = useState<Point2 | null>(null);
+  const [isTarget, setIsTarget] = useState(false);
+  const picture = usePicture(id, isReady, setHover);
+  const section = useRef<HTMLElement>(null);
+  const { status } = pane;
+
+  // The keyboard follows the active viewport, so that what is spoken and what is marked agree.
+  useEffect(() => {
+    const focused = document.activeElement;
+    if (isActive && (focused === document.body || focused?.closest('[data-pane]'))) {
+      section.current?.focus({ preventScroll: true });
+    }
+  }, [isActive]);
+
+  const handleDrop = (event: DragEvent): void => {
+    event.preventDefault();
+    setIsTarget(false);
+    const displaySetId = draggedDisplaySet(event);
+    if (displaySetId) openDisplaySet(id, displaySetId);
+  };
+
+  const number = PANES.indexOf(id) + 1;
+  const isLoading = status.kind === 'loading' || (status.kind === 'empty' && studyKind === 'loading');
+  return (
+    <section
+      ref={section}
+      className={classes.pane}
+      data-pane={id}
+      data-active={(isActive && !isOnly) || undefined}
+      data-target={isTarget || undefined}
+      data-status={status.kind}
+      aria-label={[t('pane.label', { number }), displaySet?.description].filter(Boolean).join(': ')}
+      tabIndex={0}
+      onFocus={() => useViewer.setState({ active: id })}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setIsTarget(true);
+      }}
+      onDragLeave={() => setIsTarget(false)}
+      onDrop={handleDrop}
+    >
+      <div ref={picture} className={classes.picture} data-viewport={id} />
+      {displaySet?.kind === 'stack' && status.kind !== 'failed' && (
+        <>
+          <Overlay id={id} stack={displaySet} hover={hover} isNarrow={isNarrow} />
+          {displaySet.frames.length > 1 && <StackSlider id={id} stack={displaySet} />}
+          {displaySet.isMultiFrame && displaySet.frames.length > 1 && <CineBar id={id} stack={displaySet} />}
+          {!displaySet.isMultiFrame && pane.isPlaying && <CineBar id={id} stack={displaySet} />}
+        </>
+      )}
+      {displaySet?.kind === 'object' && <ObjectCard displaySet={displaySet} />}
+      {status.kind === 'failed' && (
+        <FailureText
+          failure={status.failure}
+          onRetry={() =>
+            changePane(id, ({ attempt }) => ({ attempt: attempt + 1, status: { kind: 'loading' } }))
+          }
+        />
+      )}
+      {isLoading && (
+        <div className={classes.loading} role="status" aria-label={t('pane.loading')}>
+          <Loader size="sm" color="gray" />
+        </div>
+      )}
+      {status.kind === 'empty' && studyKind === 'ready' && (
+        <div className={classes.empty}>
+          {hasStacks || isStillOpening ? (
+            <p>{t('pane.empty')}</p>
+          ) : (
+            <>
+              <p className={classes.strong}>{t('study.noImages')}</p>
+              <p>{t('study.noImagesText')}</p>
+            </>
+          )}
+        </div>
+      )}
+    </section>
+  );
+}

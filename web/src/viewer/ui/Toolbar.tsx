@@ -1,0 +1,179 @@
+import { ActionIcon, Menu, Tooltip } from '@mantine/core';
+import {
+  ArrowDownUp,
+  Columns2,
+  Contrast,
+  FlipHorizontal2,
+  FlipVertical2,
+  Grid2x2,
+  Hand,
+  type LucideIcon,
+  Maximize,
+  PanelLeft,
+  Play,
+  RotateCcw,
+  RotateCw,
+  Rows2,
+  ScanSearch,
+  Square,
+  SunMoon,
+  Tags,
+  Text,
+  Undo2,
+} from 'lucide-react';
+import { Keycaps } from '@/ui/Keycaps';
+import { useTexts } from '../i18n';
+import { type Layout, LAYOUTS, stackOf, type Tool, TOOLS, useViewer } from '../state/store';
+import { type Action, action, type ActionName } from '../tools/actions';
+import classes from './Toolbar.module.css';
+import { WindowMenu } from './WindowMenu';
+
+const TOOL_ICONS: Record<Tool, LucideIcon> = {
+  window: Contrast,
+  scroll: ArrowDownUp,
+  pan: Hand,
+  zoom: ScanSearch,
+};
+const LAYOUT_ICONS: Record<Layout, LucideIcon> = {
+  '1x1': Square,
+  '1x2': Columns2,
+  '2x1': Rows2,
+  '2x2': Grid2x2,
+};
+
+interface ActionButtonProps {
+  action: Action;
+  icon: LucideIcon;
+  isOn?: boolean;
+  isDisabled?: boolean;
+}
+
+/** A button that says what it does and by which key. */
+export function ActionButton({
+  action: { name, keys, run },
+  icon: Icon,
+  isOn,
+  isDisabled,
+}: ActionButtonProps) {
+  const t = useTexts();
+  const label = t(`actions.${name}`);
+  const [key] = keys;
+  return (
+    <Tooltip
+      label={
+        <span className={classes.tip}>
+          {label}
+          {key && <Keycaps binding={key} />}
+        </span>
+      }
+    >
+      <ActionIcon
+        className={classes.button}
+        size={34}
+        aria-label={label}
+        aria-pressed={isOn}
+        disabled={isDisabled}
+        onClick={run}
+      >
+        <Icon size={18} strokeWidth={1.75} />
+      </ActionIcon>
+    </Tooltip>
+  );
+}
+
+const TOOL_ACTIONS: Record<Tool, ActionName> = {
+  window: 'toolWindow',
+  scroll: 'toolScroll',
+  pan: 'toolPan',
+  zoom: 'toolZoom',
+};
+
+export function Toolbar() {
+  const t = useTexts();
+  const tool = useViewer((state) => state.tool);
+  const isInverted = useViewer((state) => state.panes[state.active].isInverted);
+  const isPlaying = useViewer((state) => state.panes[state.active].isPlaying);
+  const canPlay = useViewer((state) => (stackOf(state, state.active)?.frames.length ?? 0) > 1);
+  const hasOverlay = useViewer((state) => state.hasOverlay);
+  const hasStrip = useViewer((state) => state.hasStrip);
+  const hasTags = useViewer((state) => state.hasTags);
+  return (
+    <div className={classes.toolbar} role="toolbar" aria-label={t('toolbar')}>
+      <div className={classes.group}>
+        {TOOLS.map((each) => (
+          <ActionButton
+            key={each}
+            action={action(TOOL_ACTIONS[each])}
+            icon={TOOL_ICONS[each]}
+            isOn={tool === each}
+          />
+        ))}
+      </div>
+      <div className={classes.group}>
+        <WindowMenu />
+        <ActionButton action={action('invert')} icon={SunMoon} isOn={isInverted} />
+      </div>
+      <div className={classes.group}>
+        <ActionButton action={action('fit')} icon={Maximize} />
+        <ActionButton action={action('oneToOne')} icon={OneToOne} />
+        <ActionButton action={action('rotateLeft')} icon={RotateCcw} />
+        <ActionButton action={action('rotateRight')} icon={RotateCw} />
+        <ActionButton action={action('flipHorizontally')} icon={FlipHorizontal2} />
+        <ActionButton action={action('flipVertically')} icon={FlipVertical2} />
+        <ActionButton action={action('reset')} icon={Undo2} />
+      </div>
+      <div className={classes.group}>
+        <ActionButton action={action('play')} icon={Play} isOn={isPlaying} isDisabled={!canPlay} />
+        <LayoutMenu />
+      </div>
+      <div className={classes.group}>
+        <ActionButton action={action('strip')} icon={PanelLeft} isOn={hasStrip} />
+        <ActionButton action={action('overlay')} icon={Text} isOn={hasOverlay} />
+        <ActionButton action={action('tags')} icon={Tags} isOn={hasTags} />
+      </div>
+    </div>
+  );
+}
+
+/** `1:1`, for which there is no drawing that people know. */
+const OneToOne = (() => <span className={classes.ratio}>1:1</span>) as unknown as LucideIcon;
+
+function LayoutMenu() {
+  const t = useTexts();
+  const layout = useViewer((state) => state.layout);
+  const Icon = LAYOUT_ICONS[layout];
+  return (
+    <Menu>
+      <Menu.Target>
+        <Tooltip label={t('layout')}>
+          <ActionIcon className={classes.button} size={34} aria-label={t('layout')}>
+            <Icon size={18} strokeWidth={1.75} />
+          </ActionIcon>
+        </Tooltip>
+      </Menu.Target>
+      <Menu.Dropdown>
+        {LAYOUTS.map((each) => (
+          <LayoutItem key={each} layout={each} isChosen={each === layout} />
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+export function LayoutItem({ layout, isChosen }: { layout: Layout; isChosen: boolean }) {
+  const t = useTexts();
+  const { keys, run } = action(`layout${layout}`);
+  const Icon = LAYOUT_ICONS[layout];
+  return (
+    <Menu.Item
+      leftSection={<Icon size={17} strokeWidth={1.75} />}
+      rightSection={keys[0] && <Keycaps binding={keys[0]} />}
+      data-chosen={isChosen || undefined}
+      onClick={run}
+    >
+      {t(`actions.layout${layout}`)}
+    </Menu.Item>
+  );
+}
+
+export { TOOL_ICONS };

@@ -1,0 +1,123 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useEffect, useState } from 'react';
+import { sessionQuery } from '@/api/session';
+import { useHotkeys } from '@/lib/hotkeys';
+import { asFailure, type Failure } from '../data/errors';
+import { openStudy } from '../data/opening';
+import type { ViewerProps } from '../index';
+import { useTexts } from '../i18n';
+import { useViewer } from '../state/store';
+import { ACTIONS, stepBack } from '../tools/actions';
+import { loadEngine } from '../tools/withEngine';
+import { BottomBar } from './BottomBar';
+import { FailureText } from './FailureText';
+import { Grid } from './Grid';
+import { Strip } from './Strip';
+import { TagPanel } from './TagPanel';
+import { TopBar } from './TopBar';
+import { useIsNarrow } from './useIsNarrow';
+import classes from './ViewerPage.module.css';
+
+// The renderer's code and the study's data are fetched side by side.
+const engineModule = loadEngine();
+engineModule.catch(() => undefined);
+
+/** True once the renderer can be used; a failure when the browser lacks what it needs. */
+function useEngine(): boolean | Failure {
+  const [state, setState] = useState<boolean | Failure>(false);
+  useEffect(() => {
+    let isGone = false;
+    loadEngine()
+      .then(async ({ session }) => {
+        session.prepare();
+        const { expose } = await import('../engine/debug');
+        expose();
+        if (!isGone) setState(true);
+      })
+      .catch((error: unknown) => {
+        if (!isGone) setState(asFailure(error));
+      });
+    return () => {
+      isGone = true;
+    };
+  }, []);
+  return state;
+}
+
+/** A session that ended is noticed by asking for it; the app then leads to the sign-in and back. */
+function useSessionCheck(): void {
+  const queries = useQueryClient();
+  const isSignedOut = useViewer(
+    ({ study, panes }) =>
+      (study.kind === 'failed' && study.failure.kind === 'notSignedIn') ||
+      Object.values(panes).some(
+        ({ status }) => status.kind === 'failed' && status.failure.kind === 'notSignedIn',
+      ),
+  );
+  useEffect(() => {
+    if (isSignedOut) void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
+  }, [isSignedOut, queries]);
+}
+
+const isMenuOpen = (): boolean => document.querySelector('[role=menu], [role=listbox]') !== null;
+
+export default function ViewerPage({ studyInstanceUid, seriesInstanceUid, onClose }: ViewerProps) {
+  const t = useTexts();
+  const isNarrow = useIsNarrow();
+  const [attempt, setAttempt] = useState(0);
+  const engine = useEngine();
+  const study = useViewer((state) => state.study);
+  const hasStrip = useViewer((state) => state.hasStrip);
+  const hasTags = useViewer((state) => state.hasTags);
+  useSessionCheck();
+
+  useEffect(
+    () => openStudy(studyInstanceUid, seriesInstanceUid, window.matchMedia('(max-width: 48em)').matches),
+    [studyInstanceUid, seriesInstanceUid, attempt],
+  );
+
+  useHotkeys([
+    ...ACTIONS.map(({ name, group, keys, run }) => ({
+      id: `viewer.${name}`,
+      group: t(`groups.${group}`),
+      label: t(`actions.${name}`),
+      keys,
+      run: (event: KeyboardEvent) => {
+        event.preventDefault();
+        run();
+      },
+    })),
+    {
+      id: 'viewer.close',
+      group: t('groups.screen'),
+      label: t('actions.close'),
+      keys: ['Escape'],
+      run: () => {
+        if (!isMenuOpen() && !stepBack()) onClose();
+      },
+    },
+  ]);
+
+  const failure = study.kind === 'failed' ? study.failure : typeof engine === 'object' ? engine : null;
+  return (
+    <div className={classes.page} data-narrow={isNarrow || undefined}>
+      <TopBar onClose={onClose} isNarrow={isNarrow} />
+      <div className={classes.body}>
+        {hasStrip && <Strip isNarrow={isNarrow} />}
+        <main className={classes.main} aria-label={t('strip.title')}>
+          {failure ? (
+            <FailureText
+              failure={failure}
+              onRetry={failure.kind === 'noGraphics' ? null : () => setAttempt(attempt + 1)}
+            />
+          ) : (
+            <Grid isReady={engine === true} isNarrow={isNarrow} />
+          )}
+        </main>
+        {hasTags && <TagPanel />}
+      </div>
+      {isNarrow && <BottomBar />}
+      <p className={classes.notice}>{t('notice')}</p>
+    </div>
+  );
+}
