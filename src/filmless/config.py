@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from filmless.dimse.limits import Limits
 from filmless.errors import Refused
 
 
@@ -36,6 +37,10 @@ class Settings(BaseSettings):
         description="Addresses or networks, comma-separated, of proxies whose X-Forwarded-For and -Proto are believed.",
     )
 
+    cors_origins: str = Field(
+        "", description="Origins, separated by commas, whose pages may use DICOMweb with a token; empty: none."
+    )
+
     # TLS (PEM files)
     http_tls_certificate: Path | None = Field(None, description="PEM certificate chain of the web server.")
     http_tls_key: Path | None = Field(None, description="PEM private key (PKCS#8) of the web server.")
@@ -43,6 +48,9 @@ class Settings(BaseSettings):
     dicom_tls_key: Path | None = Field(None, description="PEM private key of the DICOM listener.")
     dicom_tls_ca: Path | None = Field(
         None, description="PEM authorities that sign our peers' certificates; required with dicom_tls."
+    )
+    dicom_tls_check_host: bool = Field(
+        True, description="Whether a peer that we call over TLS must have its host name or address in its certificate."
     )
 
     # Processes
@@ -64,6 +72,12 @@ class Settings(BaseSettings):
     connect_timeout_s: float = Field(10.0, description="Longest wait for a connection to a peer.", gt=0)
     command_max_bytes: int = Field(1 << 16, description="Longest DIMSE command set accepted.", ge=1024)
     identifier_max_bytes: int = Field(1 << 20, description="Longest C-FIND, C-MOVE or C-GET identifier.", ge=1024)
+    operations_max: int = Field(
+        16, description="Asynchronous operations window offered to peers that ask for one.", ge=1, le=1000
+    )
+    send_associations_max: int = Field(
+        4, description="Associations opened to one peer at once for one big send.", ge=1, le=16
+    )
 
     # What may come in
     instance_max_bytes: int = Field(16 << 30, description="Longest instance accepted.", ge=1 << 20)
@@ -73,6 +87,7 @@ class Settings(BaseSettings):
     inflate_max_bytes: int = Field(1 << 30, description="Longest data set out of a deflated one.", ge=1 << 20)
     frames_max: int = Field(1_000_000, description="Most frames in one instance.", ge=1)
     stow_request_max_bytes: int = Field(64 << 30, description="Longest STOW-RS request.", ge=1 << 20)
+    stow_requests_max: int = Field(16, description="STOW-RS requests stored at once; more wait.", ge=1, le=256)
     upload_file_max_bytes: int = Field(16 << 30, description="Longest file in an upload.", ge=1 << 20)
     zip_members_max: int = Field(200_000, description="Most files in an uploaded or imported ZIP.", ge=1)
     zip_ratio_max: int = Field(200, description="Most times a ZIP member may grow when unpacked.", ge=2)
@@ -124,6 +139,22 @@ class Settings(BaseSettings):
     api_body_max_bytes: int = Field(1 << 20, description="Longest JSON body of a request to the API.", ge=1 << 10)
     token_days_max: int = Field(366, description="Longest life of an API token.", ge=1)
     setup_link_s: float = Field(86400.0, description="Life of the one-time setup link.", gt=0)
+
+    def dimse_limits(self) -> Limits:
+        """Give the DICOM network limits in the form that `dimse` takes."""
+        return Limits(
+            pdu_max_bytes=self.pdu_max_bytes,
+            association_request_max_bytes=self.association_request_max_bytes,
+            command_max_bytes=self.command_max_bytes,
+            identifier_max_bytes=self.identifier_max_bytes,
+            associations_max=self.associations_max,
+            associations_per_peer_max=self.associations_per_peer_max,
+            operations_max=self.operations_max,
+            connect_timeout_s=self.connect_timeout_s,
+            artim_timeout_s=self.artim_timeout_s,
+            network_timeout_s=self.network_timeout_s,
+            idle_timeout_s=self.association_idle_timeout_s,
+        )
 
     _toml: ClassVar[Path | None] = None
 

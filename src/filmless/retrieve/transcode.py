@@ -25,16 +25,15 @@ from filmless.dicom.syntaxes import (
 )
 from filmless.errors import NotAcceptable
 from filmless.retrieve.frames import described_frame, scan_limits
-from filmless.retrieve.instances import InstanceRecord
+from filmless.retrieve.instances import InstanceRecord, StoredInstance
 
 _NATIVE_LENGTH_MAX: Final = 0xFFFFFFFE
 _WRITTEN: Final = frozenset({IMPLICIT_LE, EXPLICIT_LE, DEFLATED}) | ENCODABLE
 _LONG_ENOUGH: Final = 64 << 10
 
 
-def can_transcode(record: InstanceRecord, transfer_syntax_uid: str) -> bool:
+def can_transcode(instance: StoredInstance, transfer_syntax_uid: str) -> bool:
     """Whether an instance can be had in a transfer syntax, as far as its row tells."""
-    instance = record.instance
     stored = instance.transfer_syntax_uid
     if transfer_syntax_uid == stored:
         return True
@@ -73,7 +72,7 @@ def data_set(archive: Archive, record: InstanceRecord, transfer_syntax_uid: str)
     if transfer_syntax_uid == instance.transfer_syntax_uid:
         length = instance.length_bytes - instance.dataset_offset
         return archive.blobs.stream(instance.blob, instance.dataset_offset, length)
-    if not can_transcode(record, transfer_syntax_uid):
+    if not can_transcode(instance, transfer_syntax_uid):
         have, want = get_syntax(instance.transfer_syntax_uid).name, get_syntax(transfer_syntax_uid).name
         raise NotAcceptable(
             f"the instance {instance.sop_instance_uid} is stored as {have} and cannot be given as {want}"

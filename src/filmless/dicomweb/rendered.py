@@ -1,0 +1,333 @@
+"""Rendered resources and thumbnails of the Studies Service (PS3.18 8.3.5, 10.4.1.1.3, 10.4.1.1.4)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from filmless.access.policy import Action
+from filmless.access.principal import Principal
+from filmless.archive import Archive
+from filmless.dicom.rendering import GIF, JPEG, MEDIA_TYPES, PNG, SIDE_MAX, Viewport
+from filmless.dicom.windowing import Function, Window
+from filmless.dicomweb.answers import (
+    PRIVATE,
+    REVALIDATE,
+    Answer,
+    Decoding,
+    Headers,
+    is_fresh,
+    not_modified,
+    principal_of,
+    ranged,
+    service_url,
+    started,
+)
+from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head
+from filmless.dicomweb.negotiation import MediaRange, choose, read_accept
+from filmless.dicomweb.retrieve import read_frame_numbers, uids_of
+from filmless.errors import NotAcceptable, NotFound, Refused
+from filmless.retrieve import bulkdata
+from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_instances, find_record, get_record
+from filmless.retrieve.opening import open_study, require
+from filmless.retrieve.rendered import (
+    Look,
+    get_representative,
+    is_image,
+    render_any,
+    render_frame,
+    render_frames,
+)
+from filmless.retrieve.thumbnails import SIDE_DEFAULT, thumbnail
+
+PDF: Final = "application/pdf"
+_ENCAPSULATED_PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
+_FUNCTIONS: Final[dict[str, Function]] = {
+    "linear": "LINEAR",
+    "linear-exact": "LINEAR_EXACT",
+    "sigmoid": "SIGMOID",
+}
+_FRAMES_RENDERED_MAX: Final = 2000
+
+_Work = Callable[[Archive, Principal, Request], Answer]
+
+
+class _Endpoint:
+    """A resource that is drawn: in the threads that wait for decoders."""
+
+    def __init__(self, archive: Archive, decoding: Decoding, work: _Work) -> None:
+        self.archive = archive
+        self.decoding = decoding
+        self.work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        principal = principal_of(request)
+        await run_in_threadpool(require, principal, Action.VIEW, request.path_params["study"])
+        answer = await self.decoding.run(self.work, self.archive, principal, request)
+        await answer(scope, receive, send)
+
+
+def rendered_routes(archive: Archive, decoding: Decoding) -> list[BaseRoute]:
+    """Give the routes of these resources."""
+    study = "/studies/{study}"
+    series = f"{study}/series/{{series}}"
+    instance = f"{series}/instances/{{instance}}"
+    frames = f"{instance}/frames/{{frames}}"
+    works: list[tuple[str, _Work]] = [
+        (f"{frames}/rendered", _rendered_instance),
+        (f"{frames}/thumbnail", _thumbnail),
+        (f"{instance}/rendered", _rendered_instance),
+        (f"{instance}/thumbnail", _thumbnail),
+        (f"{series}/rendered", _rendered_many),
+        (f"{series}/thumbnail", _thumbnail),
+        (f"{study}/rendered", _rendered_many),
+        (f"{study}/thumbnail", _thumbnail),
+    ]
+    return [Route(path, _Endpoint(archive, decoding, work), methods=["GET"]) for path, work in works]
+
+
+# Parameters -----------------------------------------------------------------------------------------------------------
+
+
+def read_look(request: Request, media_type: str) -> Look:
+    """Read the query parameters of a rendered resource (PS3.18 8.3.5.1).
+
+    Raises
+    ------
+    Refused: one is not of its form.
+    """
+    query = request.query_params
+    quality = query.get("quality")
+    if quality is not None and (not quality.isdigit() or not 1 <= int(quality) <= 100):
+        raise Refused(f"quality is {quality[:20]!r}; it is a whole number from 1 to 100")
+    for word in filter(None, query.get("annotation", "").split(",")):
+        if word not in {"patient", "technique"}:
+            raise Refused(f"annotation is {word[:20]!r}; it takes patient and technique")
+    return Look(
+        media_type=media_type,
+        window=_window(query.get("window")),
+        viewport=_viewport(query.get("viewport")),
+        quality=int(quality or 90),
+    )
+
+
+def _window(text: str | None) -> Window | None:
+    if not text:
+        return None
+    parts = [part.strip().lower() for part in text.split(",")]
+    if len(parts) == 2:
+        parts.append("linear")
+    function = _FUNCTIONS.get(parts[2].replace("_", "-")) if len(parts) == 3 else None
+    if function is None:
+        raise Refused(f"window is {text[:60]!r}; it is center,width,function: linear, linear-exact or sigmoid")
+    center, width = _numbers(parts[:2], "window")
+    if width < 1 if function == "LINEAR" else width <= 0:
+        raise Refused(
+            f"the window width is {width:g}; {parts[2]} needs {'at least 1' if function == 'LINEAR' else 'more than 0'}"
+        )
+    return Window(center, width, function)
+
+
+def _viewport(text: str | None) -> Viewport | None:
+    if not text:
+        return None
+    parts = text.split(",")
+    if not 2 <= len(parts) <= 6:
+        raise Refused(f"viewport is {text[:60]!r}; it is width,height[,sx,sy,sw,sh]")
+    width, height, *region = _numbers(parts, "viewport")
+    if width != int(width) or height != int(height) or not (1 <= width <= SIDE_MAX and 1 <= height <= SIDE_MAX):
+        raise Refused(f"a viewport of {width:g} x {height:g} is outside 1 to {SIDE_MAX}")
+    left, top, region_width, region_height = [*region, 0.0, 0.0, 0.0, 0.0][:4]
+    if left < 0 or top < 0:
+        raise Refused("the region of a viewport begins inside the image: sx and sy are not below 0")
+    return Viewport(int(width), int(height), left, top, region_width, region_height)
+
+
+def _numbers(parts: list[str], name: str) -> list[float]:
+    numbers = []
+    for part in parts:
+        try:
+            number = float(part) if part.strip() else 0.0
+        except ValueError as error:
+            raise Refused(f"{name}: {part[:20]!r} is not a number") from error
+        if not math.isfinite(number) or abs(number) > 1e12:
+            raise Refused(f"{name}: {part[:20]!r} is not a number that can be used")
+        numbers.append(number)
+    return numbers
+
+
+# Rendered -------------------------------------------------------------------------------------------------------------
+
+
+def _rendered_instance(archive: Archive, principal: Principal, request: Request) -> Answer:
+    study, series, uid = uids_of(request)
+    record = get_record(archive, study, series or "", uid or "")
+    instance = record.instance
+    named = request.path_params.get("frames")
+    numbers = read_frame_numbers(named) if named else []
+    if any(number > max(instance.number_of_frames, 0) for number in numbers):
+        raise NotFound(f"the instance has {instance.number_of_frames} frames")
+    if len(numbers) > _FRAMES_RENDERED_MAX:
+        raise Refused(f"{len(numbers)} frames in one request; {_FRAMES_RENDERED_MAX} are allowed")
+    open_study(archive, principal, study)
+    ranges = read_accept(request.headers, request.query_params)
+    if instance.sop_class_uid == _ENCAPSULATED_PDF and not numbers and _prefers_pdf(ranges):
+        return _pdf(archive, record, request)
+    wanted = _choice(ranges, count=len(numbers))
+    look = read_look(request, wanted.media_type)
+    etag = _etag(instance, request, wanted)
+    headers: Headers = [("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
+    if is_fresh(request, etag):
+        return not_modified(headers)
+    if wanted.is_multipart and len(numbers) > 1:
+        return _parts(request, archive, headers, _each_frame(archive, record, numbers, look), look)
+    if look.media_type == GIF and len(numbers) != 1 and instance.number_of_frames > 1 and is_image(instance):
+        chosen = numbers or list(range(1, min(instance.number_of_frames, _FRAMES_RENDERED_MAX) + 1))
+        headers.insert(0, ("Content-Type", GIF))
+        return Answer(200, headers, pieces=render_frames(archive, record, chosen, look))
+    if numbers:
+        drawn = render_frame(archive, record, numbers[0], look)
+    elif is_image(instance):
+        drawn = render_frame(archive, record, (instance.number_of_frames + 1) // 2, look)
+    else:
+        drawn = render_any(archive, record, look)
+    if wanted.is_multipart:
+        return _parts(request, archive, headers, iter([(instance, drawn)]), look)
+    return Answer(200, [("Content-Type", look.media_type), *headers], drawn)
+
+
+def _etag(instance: StoredInstance, request: Request, wanted: MediaRange) -> str:
+    asked = f"{request.scope['path']}?{request.query_params}#{wanted.media_type}{wanted.is_multipart}"
+    return f'"{instance.blob[:32]}-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"'
+
+
+def _prefers_pdf(ranges: list[MediaRange]) -> bool:
+    """Whether a document is wanted as it is rather than as a picture of it."""
+    for wanted in ranges:
+        if wanted.takes(PDF):
+            return True
+        if any(wanted.takes(kind) for kind in MEDIA_TYPES):
+            return False
+    return False
+
+
+def _pdf(archive: Archive, record: InstanceRecord, request: Request) -> Answer:
+    bulk = bulkdata.find_bulk(archive, record, "00420011")
+    etag = f'"{record.instance.blob[:32]}-pdf"'
+    headers: Headers = [("Content-Type", PDF), ("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
+    if is_fresh(request, etag):
+        return not_modified(headers)
+    return ranged(
+        request,
+        headers,
+        bulk.length,
+        etag,
+        lambda start, stop: bulk.read(archive, record.instance, start, stop),
+    )
+
+
+def _choice(ranges: list[MediaRange], *, count: int) -> MediaRange:
+    """Choose the kind of picture, and whether it comes in parts."""
+    for wanted in ranges:
+        kinds = [kind for kind in MEDIA_TYPES if wanted.takes(kind)]
+        if not kinds:
+            continue
+        is_multipart = wanted.is_multipart or (wanted.media_type == "*/*" and count > 1)
+        if count > 1 and not is_multipart and kinds[0] != GIF:
+            continue
+        return MediaRange(kinds[0], is_multipart, None, wanted.quality)
+    raise NotAcceptable(f"pictures are given as {JPEG}, {PNG} or {GIF}; several frames as {GIF} or in parts")
+
+
+def _each_frame(
+    archive: Archive, record: InstanceRecord, numbers: list[int], look: Look
+) -> Iterator[tuple[StoredInstance, bytes]]:
+    for number in numbers:
+        yield record.instance, render_frame(archive, record, number, look)
+
+
+def _rendered_many(archive: Archive, principal: Principal, request: Request) -> Answer:
+    """Answer with the pictures of a study or series: all of them in parts, or the one that stands for it."""
+    study, series, _ = uids_of(request)
+    ranges = read_accept(request.headers, request.query_params)
+    wanted = _choice(ranges, count=1)
+    look = read_look(request, wanted.media_type)
+    representative = get_representative(archive, principal, study, series)
+    open_study(archive, principal, study)
+    headers: Headers = [("Cache-Control", REVALIDATE), ("Vary", "Accept")]
+    if wanted.is_multipart:
+        chosen = find_instances(archive, principal, study_uids=[study], series_uids=[series] if series else [])
+        return _parts(request, archive, headers, _each_instance(archive, chosen, look), look)
+    drawn = render_any(archive, representative, look)
+    return Answer(200, [("Content-Type", look.media_type), *headers], drawn)
+
+
+def _each_instance(
+    archive: Archive, chosen: Iterator[StoredInstance], look: Look
+) -> Iterator[tuple[StoredInstance, bytes]]:
+    for instance in chosen:
+        record = find_record(archive, instance.sop_instance_uid)
+        if record is not None:
+            yield instance, render_any(archive, record, look)
+
+
+def _parts(
+    request: Request,
+    archive: Archive,
+    headers: Headers,
+    pictures: Iterator[tuple[StoredInstance, bytes]],
+    look: Look,
+) -> Answer:
+    boundary = new_boundary()
+    service = service_url(archive, request)
+
+    def parts() -> Iterator[bytes]:
+        for instance, data in pictures:
+            location = (
+                f"{service}/studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
+                f"/instances/{instance.sop_instance_uid}"
+            )
+            yield part_head(
+                boundary,
+                [("Content-Type", look.media_type), ("Content-Length", str(len(data))), ("Content-Location", location)],
+            )
+            yield data
+        yield closing(boundary)
+
+    return Answer(200, [("Content-Type", content_type(boundary, look.media_type)), *headers], pieces=started(parts()))
+
+
+# Thumbnails -----------------------------------------------------------------------------------------------------------
+
+
+def _thumbnail(archive: Archive, principal: Principal, request: Request) -> Answer:
+    study, series, uid = uids_of(request)
+    media_type = choose(read_accept(request.headers, request.query_params), [JPEG, PNG, GIF])
+    viewport = _viewport(request.query_params.get("viewport"))
+    width, height = (viewport.width, viewport.height) if viewport else (SIDE_DEFAULT, SIDE_DEFAULT)
+    named = request.path_params.get("frames")
+    frame_number = read_frame_numbers(named)[0] if named else None
+    if uid is not None:
+        record = get_record(archive, study, series or "", uid)
+        headers: Headers = [("Cache-Control", PRIVATE)]
+        if frame_number is not None and frame_number > record.instance.number_of_frames:
+            raise NotFound(f"the instance has {record.instance.number_of_frames} frames")
+    else:
+        record = get_representative(archive, principal, study, series)
+        headers = [("Cache-Control", REVALIDATE)]
+    open_study(archive, principal, study)
+    kind = media_type.rpartition("/")[2]
+    etag = f'"{record.instance.blob[:32]}-t-{frame_number or 0}-{width}x{height}-{kind}"'
+    headers += [("ETag", etag), ("Vary", "Accept")]
+    if is_fresh(request, etag):
+        return not_modified(headers)
+    drawn = thumbnail(archive, record, media_type, frame_number=frame_number, width=width, height=height)
+    return Answer(200, [("Content-Type", media_type), *headers], drawn)

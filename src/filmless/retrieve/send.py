@@ -1,0 +1,471 @@
+"""Sends instances to a peer by C-STORE: as stored where the peer takes it so, transcoded where not.
+
+`send` is for jobs and the command line, `Transfer` for C-MOVE, which must report and hear of a cancel meanwhile;
+`store_instance` is the one step of both, and of C-GET.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from filmless.access import audit
+from filmless.access.peers import Peer
+from filmless.access.principal import Principal
+from filmless.archive import Archive
+from filmless.config import Settings
+from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE
+from filmless.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, name_of
+from filmless.dimse import client, commands, pdus, tls
+from filmless.dimse.association import Association, DataSource, FileRange
+from filmless.dimse.connection import AssociationEnded
+from filmless.dimse.services import await_response, send_store
+from filmless.dimse.upper_layer import Context
+from filmless.errors import FilmlessError, NotAcceptable, NotFound, Refused, Unavailable
+from filmless.retrieve import transcode
+from filmless.retrieve.instances import StoredInstance, find_record
+
+log = structlog.get_logger()
+
+FALLBACKS = (EXPLICIT_LE, IMPLICIT_LE)
+"""Transfer syntaxes offered besides the stored one; every DICOM system takes the last (PS3.5 10.1)."""
+
+_INSTANCES_PER_ASSOCIATION = 40  # a further association is worth its opening from so many instances on
+_GATHERED_MAX_BYTES = 64 << 20  # a transcoded data set up to this is whole before its first byte is sent
+_ATTEMPTS = 2  # an instance that breaks so many associations is given up
+_PROGRESS_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a transfer is."""
+
+    remaining: int
+    completed: int
+    failed: int
+    warning: int
+
+
+@dataclass(slots=True)
+class SendResult:
+    """How a transfer ended. `failures` says why, by SOP Instance UID."""
+
+    completed: int = 0
+    failed: int = 0
+    warning: int = 0
+    cancelled: bool = False
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed_uids(self) -> list[str]:
+        """The instances that the peer does not have from us now."""
+        return list(self.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class EchoResult:
+    """How a C-ECHO went, in a sentence for people."""
+
+    ok: bool
+    message: str
+    duration_ms: float
+
+
+# ------------------------------------------------------------------------------------------------- one instance
+
+
+def choose_context(
+    archive: Archive, contexts: Sequence[Context], instance: StoredInstance
+) -> tuple[Context, DataSource | None]:
+    """Choose how an instance goes over an association; with the context comes the transcoded data set, if it must be.
+
+    Raises
+    ------
+    NotAcceptable: the peer takes this SOP class in no transfer syntax that we can give.
+    """
+    usable = [context for context in contexts if context.abstract_syntax == instance.sop_class_uid]
+    for context in usable:
+        if context.transfer_syntax == instance.transfer_syntax_uid:
+            return context, None
+    record = find_record(archive, instance.sop_instance_uid) if usable else None
+    for context in usable:
+        if record is not None and transcode.can_transcode(record, context.transfer_syntax):
+            return context, _gathered(transcode.data_set(archive, record, context.transfer_syntax))
+    if not usable:
+        raise NotAcceptable(f"the peer does not take {name_of(instance.sop_class_uid)}")
+    raise NotAcceptable(
+        f"the peer does not take {name_of(instance.transfer_syntax_uid)}, and the instance cannot be given otherwise"
+    )
+
+
+def _gathered(pieces: Iterator[bytes]) -> DataSource:
+    """Have a data set whole if it is not too long: a failure in its middle then breaks no association."""
+    first: list[bytes] = []
+    length = 0
+    for piece in pieces:
+        first.append(piece)
+        length += len(piece)
+        if length > _GATHERED_MAX_BYTES:
+            return itertools.chain(first, pieces)
+    return b"".join(first)
+
+
+def store_instance(
+    archive: Archive,
+    association: Association,
+    contexts: Sequence[Context],
+    instance: StoredInstance,
+    message_id: int,
+    originator: tuple[str, int] | None = None,
+) -> commands.Command:
+    """Send one instance over an association and return the response.
+
+    Raises
+    ------
+    NotAcceptable, NotFound, Damaged, Unavailable: this instance cannot be sent. AssociationEnded: nor any other.
+    """
+    context, data_set = choose_context(archive, contexts, instance)
+    if data_set is not None:
+        return _store(association, context, instance, message_id, data_set, originator)
+    descriptor = archive.blobs.open(instance.blob)
+    try:
+        stored = FileRange(descriptor, instance.dataset_offset, instance.length_bytes - instance.dataset_offset)
+        return _store(association, context, instance, message_id, stored, originator)
+    finally:
+        os.close(descriptor)
+
+
+def _store(
+    association: Association,
+    context: Context,
+    instance: StoredInstance,
+    message_id: int,
+    data_set: DataSource,
+    originator: tuple[str, int] | None,
+) -> commands.Command:
+    send_store(
+        association, context, message_id, instance.sop_class_uid, instance.sop_instance_uid, data_set, originator
+    )
+    return await_response(association, commands.C_STORE_RQ, message_id)
+
+
+# ------------------------------------------------------------------------------------------------- many instances
+
+
+def plan_contexts(instances: Iterable[StoredInstance]) -> list[list[tuple[str, list[str]]]]:
+    """Say what to propose: a context for each (SOP class, stored syntax), and fallbacks for each class.
+
+    Each context has one transfer syntax, so that the peer's answer says all that it takes. The outer list is of
+    associations: one has at most 128 contexts (PS3.8 9.3.2.2).
+    """
+    syntaxes: dict[str, dict[str, None]] = {}
+    for instance in instances:
+        syntaxes.setdefault(instance.sop_class_uid, {})[instance.transfer_syntax_uid] = None
+    plans: list[list[tuple[str, list[str]]]] = [[]]
+    for sop_class, stored in syntaxes.items():
+        proposed = list(dict.fromkeys([*stored, *FALLBACKS]))[: client.CONTEXTS_MAX]
+        if len(plans[-1]) + len(proposed) > client.CONTEXTS_MAX:
+            plans.append([])
+        plans[-1] += [(sop_class, [syntax]) for syntax in proposed]
+    return plans
+
+
+class Transfer:
+    """Sends instances to a peer over one or several associations; iterate it to run it, then read `result`."""
+
+    def __init__(
+        self,
+        archive: Archive,
+        peer: Peer,
+        instances: Sequence[StoredInstance],
+        *,
+        originator: tuple[str, int] | None = None,
+    ) -> None:
+        self.result = SendResult()
+        self.completed_studies: dict[str, list[int]] = {}  # study: instances and bytes that arrived
+        self.failed_studies: dict[str, int] = {}
+        self._archive = archive
+        self._peer = peer
+        self._originator = originator
+        self._total = len(instances)
+        self._done = threading.Condition()
+        self._stopping = False
+        self._message_ids = itertools.cycle(range(1, 0x10000))
+        self._batches: deque[tuple[list[tuple[str, list[str]]], deque[StoredInstance]]] = deque()
+        for plan in plan_contexts(instances):
+            classes = {sop_class for sop_class, _ in plan}
+            batch = deque(instance for instance in instances if instance.sop_class_uid in classes)
+            if batch:
+                self._batches.append((plan, batch))
+
+    def cancel(self) -> None:
+        """Send no more after what is under way."""
+        self._stopping = True
+
+    def __iter__(self) -> Iterator[Progress]:
+        """Run, and tell the progress at least twice a second. Leaving early cancels."""
+        try:
+            while self._batches and not self._stopping:
+                plan, waiting = self._batches.popleft()
+                yield from self._run_batch(plan, waiting)
+        finally:
+            self._stopping = True
+        self.result.cancelled = self._progress().remaining > 0
+
+    def _run_batch(self, plan: list[tuple[str, list[str]]], waiting: deque[StoredInstance]) -> Iterator[Progress]:
+        settings = self._archive.settings
+        wanted = min(settings.send_associations_max, 1 + len(waiting) // _INSTANCES_PER_ASSOCIATION)
+        workers = [
+            threading.Thread(target=self._work, args=(plan, waiting, n == 0), name=f"send-{n}", daemon=True)
+            for n in range(wanted)
+        ]
+        for worker in workers:
+            worker.start()
+        try:
+            while any(worker.is_alive() for worker in workers):
+                with self._done:
+                    self._done.wait(_PROGRESS_S)
+                yield self._progress()
+        finally:
+            self._stopping = self._stopping or any(worker.is_alive() for worker in workers)
+            for worker in workers:
+                worker.join()
+
+    def _progress(self) -> Progress:
+        result = self.result
+        with self._done:
+            finished = result.completed + result.failed + result.warning
+            return Progress(self._total - finished, result.completed, result.failed, result.warning)
+
+    def _work(self, plan: list[tuple[str, list[str]]], waiting: deque[StoredInstance], is_first: bool) -> None:
+        """Send until nothing is waiting. What is left when the peer cannot be reached has failed."""
+        reason = ""
+        try:
+            reason = self._work_through(plan, waiting)
+        except FilmlessError as error:
+            reason = str(error)
+            log.info("send_association_failed", peer=self._peer.ae_title, reason=reason)
+        except Exception:  # the thread's outermost line: what waits must not wait for ever
+            reason = "internal error"
+            log.exception("send_failed", peer=self._peer.ae_title)
+        if reason and is_first:  # a further association that the peer did not want is no loss
+            while (instance := _next(waiting)) is not None:
+                self._failed(instance, reason)
+        with self._done:
+            self._done.notify_all()
+
+    def _work_through(self, plan: list[tuple[str, list[str]]], waiting: deque[StoredInstance]) -> str:
+        broken: StoredInstance | None = None
+        attempts = 0
+        while (instance := broken or _next(waiting)) is not None and not self._stopping:
+            association = open_association(self._archive.settings, self._peer, plan)
+            try:
+                while instance is not None and not self._stopping:
+                    attempts = attempts + 1 if instance is broken else 1
+                    broken = instance
+                    self._send_one(association, instance)
+                    broken, instance = None, _next(waiting)
+                if instance is not None:
+                    waiting.appendleft(instance)
+                association.release()
+            except AssociationEnded as error:
+                if broken is not None and attempts >= _ATTEMPTS:
+                    self._failed(broken, str(error))
+                    broken = None
+            finally:
+                association.close()
+        if broken is not None:
+            waiting.appendleft(broken)
+        return ""
+
+    def _send_one(self, association: Association, instance: StoredInstance) -> None:
+        contexts = list(association.contexts.values())
+        try:
+            message_id = next(self._message_ids)
+            response = store_instance(self._archive, association, contexts, instance, message_id, self._originator)
+        except AssociationEnded:
+            raise
+        except FilmlessError as error:
+            self._failed(instance, str(error))
+            return
+        status = response.status
+        if status == commands.SUCCESS or commands.is_warning(status):
+            self._arrived(instance, is_warning=status != commands.SUCCESS)
+        else:
+            said = response.text(commands.ERROR_COMMENT)
+            self._failed(instance, f"the peer answered 0x{status:04X}" + (f": {said}" if said else ""))
+
+    def _arrived(self, instance: StoredInstance, *, is_warning: bool) -> None:
+        with self._done:
+            if is_warning:
+                self.result.warning += 1
+            else:
+                self.result.completed += 1
+            counted = self.completed_studies.setdefault(instance.study_instance_uid, [0, 0])
+            counted[0] += 1
+            counted[1] += instance.length_bytes
+
+    def _failed(self, instance: StoredInstance, reason: str) -> None:
+        with self._done:
+            self.result.failed += 1
+            self.result.failures[instance.sop_instance_uid] = reason
+            study = instance.study_instance_uid
+            self.failed_studies[study] = self.failed_studies.get(study, 0) + 1
+
+
+def _next(waiting: deque[StoredInstance]) -> StoredInstance | None:
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None
+
+
+def record_start(
+    archive: Archive, principal: Principal, action: str, instances: Sequence[StoredInstance], request: str, to: str
+) -> None:
+    """Leave an audit row for each study before the first byte of it is sent: no row, no answer."""
+    with archive.transaction() as session:
+        for study in dict.fromkeys(instance.study_instance_uid for instance in instances):
+            audit.record_transfer(session, principal, action, study, request=request, instances=0, object=to)
+
+
+def record_end(
+    archive: Archive,
+    principal: Principal,
+    action: str,
+    *,
+    completed: dict[str, list[int]],
+    failed: dict[str, int],
+    request: str,
+    to: str,
+) -> None:
+    """Count on the rows of `record_start` what was sent, and on others what was not."""
+    with archive.transaction() as session:
+        for study, (count, size_bytes) in completed.items():
+            audit.record_transfer(
+                session, principal, action, study, request=request, instances=count, size_bytes=size_bytes, object=to
+            )
+        for study, count in failed.items():
+            audit.record_transfer(
+                session, principal, action, study, request=request, instances=count, outcome="failed", object=to
+            )
+
+
+def send(
+    archive: Archive,
+    principal: Principal,
+    peer: Peer,
+    instances: Iterable[StoredInstance],
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    is_cancelled: Callable[[], bool] | None = None,
+    action: str = "send",
+) -> SendResult:
+    """Send instances to a peer and wait until all were answered.
+
+    One that the peer refuses, or that no negotiated context can carry, counts as failed and does not stop the rest.
+    The caller has asked the policy; the audit rows are recorded here, one a study.
+
+    Raises
+    ------
+    Refused: the peer has no address to connect to, or TLS is not set up.
+    """
+    chosen = list(instances)
+    request = f"send:{os.getpid()}:{time.time_ns()}"
+    record_start(archive, principal, action, chosen, request, peer.ae_title)
+    transfer = Transfer(archive, peer, chosen)
+    for progress in transfer:
+        if on_progress is not None:
+            on_progress(progress)
+        if is_cancelled is not None and is_cancelled():
+            transfer.cancel()
+    record_end(
+        archive,
+        principal,
+        action,
+        completed=transfer.completed_studies,
+        failed=transfer.failed_studies,
+        request=request,
+        to=peer.ae_title,
+    )
+    return transfer.result
+
+
+# ------------------------------------------------------------------------------------------------- the peer
+
+
+def client_tls(settings: Settings) -> ssl.SSLContext:
+    """TLS of the associations that we ask for: our certificate, the same authorities as our listener's.
+
+    Raises
+    ------
+    Refused: a file of the settings cannot be used.
+    """
+    return tls.client_context(
+        settings.dicom_tls_certificate,
+        settings.dicom_tls_key,
+        settings.dicom_tls_ca,
+        check_hostname=settings.dicom_tls_check_host,
+    )
+
+
+def open_association(settings: Settings, peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> client.Requestor:
+    """Open an association with a peer as it is entered in our list.
+
+    Raises
+    ------
+    Refused, Unavailable: as `dimse.client.connect`, and when the peer has no single address.
+    """
+    if peer.port is None or not peer.can_be_called:
+        raise Refused(f"{peer.ae_title} has no single address and port to connect to")
+    return client.connect(
+        peer.host,
+        peer.port,
+        called_ae=peer.ae_title,
+        calling_ae=settings.ae_title,
+        contexts=contexts,
+        tls=client_tls(settings) if peer.tls else None,
+        limits=settings.dimse_limits(),
+        implementation=(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME),
+    )
+
+
+def echo(settings: Settings, peer: Peer) -> EchoResult:
+    """Call a peer and say in plain words how that went; never raises for what the peer does."""
+    began = time.monotonic()
+    try:
+        ok, message = _echo(settings, peer)
+    except FilmlessError as error:
+        ok, message = False, _explain(error, settings, peer)
+    return EchoResult(ok, message, (time.monotonic() - began) * 1000)
+
+
+def _echo(settings: Settings, peer: Peer) -> tuple[bool, str]:
+    with open_association(settings, peer, [(client.VERIFICATION, [IMPLICIT_LE])]) as association:
+        try:
+            status = association.echo()
+        except NotAcceptable:
+            return False, f"{peer.ae_title} accepts our association, but does not allow us the C-ECHO"
+    if status != commands.SUCCESS:
+        return False, f"{peer.ae_title} answered the C-ECHO with status 0x{status:04X}"
+    return True, f"{peer.ae_title} at {peer.host} port {peer.port} answers"
+
+
+def _explain(error: FilmlessError, settings: Settings, peer: Peer) -> str:
+    where = f"{peer.host} port {peer.port}"
+    if isinstance(error, client.Rejected) and error.source == pdus.SOURCE_USER:
+        if error.reason == pdus.USER_CALLING_AE_NOT_RECOGNIZED:
+            return f"{peer.ae_title} does not know us: enter our AE title {settings.ae_title} and address there"
+        if error.reason == pdus.USER_CALLED_AE_NOT_RECOGNIZED:
+            return f"what answers at {where} does not call itself {peer.ae_title}: check the AE title"
+    if isinstance(error, Unavailable | NotFound | Refused):
+        return str(error)[:1].upper() + str(error)[1:]
+    return str(error)
