@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
+from filmless.dicom.encode import decode, encode
 from filmless.dimse import commands as c
 from filmless.dimse import pdus
-from filmless.dimse.association import Association, Context, DataSource, State
+from filmless.dimse.association import Association, DataSource
 from filmless.dimse.commands import Command, Value
 from filmless.dimse.limits import Limits
 from filmless.dimse.pdus import (
@@ -31,6 +32,7 @@ from filmless.dimse.services import (
     perform_store,
     send_store,
 )
+from filmless.dimse.upper_layer import Context, State
 from filmless.errors import NotAcceptable, Refused, Unavailable
 
 JsonDataset = dict[str, Any]
@@ -141,8 +143,6 @@ class Requestor(Association):
         return self._await_response(c.C_STORE_RQ, message_id)
 
     def _request(self, field: int, sop_class_uid: str, identifier: JsonDataset, **elements: Value) -> tuple[int, int]:
-        from filmless.dicom.encode import encode
-
         context = self.get_context(sop_class_uid)
         message_id = self._next_message_id()
         command: dict[int, Value] = {
@@ -218,8 +218,6 @@ class Requestor(Association):
             self.last_response = command
             found = None
             if command.has_data_set:
-                from filmless.dicom.encode import decode
-
                 raw = self.read_data_set(self.limits.identifier_max_bytes)
                 found = decode(raw, context.transfer_syntax)
             return command.status, found

@@ -16,7 +16,8 @@ from typing import Any
 import structlog
 
 from filmless.dimse import pdus
-from filmless.dimse.association import Aborted, Association, AssociationEnded, Context, Released, State
+from filmless.dimse.association import Association
+from filmless.dimse.connection import AssociationEnded
 from filmless.dimse.limits import Limits
 from filmless.dimse.pdus import (
     AssociateAccept,
@@ -27,6 +28,7 @@ from filmless.dimse.pdus import (
     UserInformation,
 )
 from filmless.dimse.services import Handlers, Request, perform
+from filmless.dimse.upper_layer import Aborted, Context, Released, State
 
 log = structlog.get_logger()
 

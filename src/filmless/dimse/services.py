@@ -9,9 +9,12 @@ from typing import Any, Protocol
 
 import structlog
 
+from filmless.dicom.encode import decode, encode
 from filmless.dimse import commands as c
-from filmless.dimse.association import Association, AssociationEnded, Context, DataSource
+from filmless.dimse.association import Association, DataSource
 from filmless.dimse.commands import Command, Value
+from filmless.dimse.connection import AssociationEnded
+from filmless.dimse.upper_layer import Context
 from filmless.errors import Refused
 
 JsonDataset = dict[str, Any]
@@ -173,8 +176,6 @@ def _read_identifier(request: Request) -> bool:
     if not request.command.has_data_set:
         _answer(request, Outcome(c.MISTYPED_ARGUMENT, "this request needs a data set"))
         return False
-    from filmless.dicom.encode import decode
-
     raw = association.read_data_set(association.limits.identifier_max_bytes)
     try:
         request.identifier = decode(raw, request.transfer_syntax_uid)
@@ -214,8 +215,6 @@ def _response(request: Request, outcome: Outcome) -> bytes:
         elements[c.WARNING_SUBOPERATIONS] = warning
     identifier = None
     if outcome.identifier is not None:
-        from filmless.dicom.encode import encode
-
         identifier = encode(outcome.identifier, request.transfer_syntax_uid)
     return request.association.encode_message(request.context.context_id, elements, identifier)
 

@@ -31,7 +31,7 @@ from filmless.dimse.services import await_response, send_store
 from filmless.dimse.upper_layer import Context
 from filmless.errors import FilmlessError, NotAcceptable, NotFound, Refused, Unavailable
 from filmless.retrieve import transcode
-from filmless.retrieve.instances import StoredInstance, find_record
+from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
 
 log = structlog.get_logger()
 
@@ -41,6 +41,7 @@ FALLBACKS = (EXPLICIT_LE, IMPLICIT_LE)
 _INSTANCES_PER_ASSOCIATION = 40  # a further association is worth its opening from so many instances on
 _GATHERED_MAX_BYTES = 64 << 20  # a transcoded data set up to this is whole before its first byte is sent
 _ATTEMPTS = 2  # an instance that breaks so many associations is given up
+_BREAKS_MAX = 6  # after so many broken associations the rest is given up
 _PROGRESS_S = 0.5
 
 
@@ -95,15 +96,22 @@ def choose_context(
     for context in usable:
         if context.transfer_syntax == instance.transfer_syntax_uid:
             return context, None
-    record = find_record(archive, instance.sop_instance_uid) if usable else None
     for context in usable:
-        if record is not None and transcode.can_transcode(record, context.transfer_syntax):
+        if transcode.can_transcode(instance, context.transfer_syntax):
+            record = _record(archive, instance)
             return context, _gathered(transcode.data_set(archive, record, context.transfer_syntax))
     if not usable:
         raise NotAcceptable(f"the peer does not take {name_of(instance.sop_class_uid)}")
     raise NotAcceptable(
         f"the peer does not take {name_of(instance.transfer_syntax_uid)}, and the instance cannot be given otherwise"
     )
+
+
+def _record(archive: Archive, instance: StoredInstance) -> InstanceRecord:
+    record = find_record(archive, instance.sop_instance_uid)
+    if record is None:
+        raise NotFound(f"there is no instance {instance.sop_instance_uid} any more")
+    return record
 
 
 def _gathered(pieces: Iterator[bytes]) -> DataSource:
@@ -197,7 +205,10 @@ class Transfer:
         self._originator = originator
         self._total = len(instances)
         self._done = threading.Condition()
+        self._active = 0  # workers that have not finished
         self._stopping = False
+        self._reason = ""  # why the association that failed last did
+        self._attempts: dict[str, int] = {}  # associations that an instance has broken
         self._message_ids = itertools.cycle(range(1, 0x10000))
         self._batches: deque[tuple[list[tuple[str, list[str]]], deque[StoredInstance]]] = deque()
         for plan in plan_contexts(instances):
@@ -224,20 +235,26 @@ class Transfer:
         settings = self._archive.settings
         wanted = min(settings.send_associations_max, 1 + len(waiting) // _INSTANCES_PER_ASSOCIATION)
         workers = [
-            threading.Thread(target=self._work, args=(plan, waiting, n == 0), name=f"send-{n}", daemon=True)
+            threading.Thread(target=self._work, args=(plan, waiting), name=f"send-{n}", daemon=True)
             for n in range(wanted)
         ]
+        self._active = wanted
         for worker in workers:
             worker.start()
         try:
-            while any(worker.is_alive() for worker in workers):
-                with self._done:
-                    self._done.wait(_PROGRESS_S)
+            while not self._wait(_PROGRESS_S):
                 yield self._progress()
         finally:
-            self._stopping = self._stopping or any(worker.is_alive() for worker in workers)
+            self._stopping = self._stopping or self._active > 0
             for worker in workers:
                 worker.join()
+        while not self._stopping and (instance := _next(waiting)) is not None:
+            self._failed(instance, self._reason)
+        yield self._progress()
+
+    def _wait(self, seconds: float) -> bool:
+        with self._done:
+            return self._done.wait_for(lambda: self._active == 0, seconds)
 
     def _progress(self) -> Progress:
         result = self.result
@@ -245,46 +262,42 @@ class Transfer:
             finished = result.completed + result.failed + result.warning
             return Progress(self._total - finished, result.completed, result.failed, result.warning)
 
-    def _work(self, plan: list[tuple[str, list[str]]], waiting: deque[StoredInstance], is_first: bool) -> None:
-        """Send until nothing is waiting. What is left when the peer cannot be reached has failed."""
-        reason = ""
+    def _work(self, plan: list[tuple[str, list[str]]], waiting: deque[StoredInstance]) -> None:
+        """Send what is waiting until nothing is, or the peer cannot be reached."""
+        breaks = 0
         try:
-            reason = self._work_through(plan, waiting)
+            while waiting and not self._stopping:
+                association = open_association(self._archive.settings, self._peer, plan)
+                try:
+                    with association:
+                        self._use(association, waiting)
+                except AssociationEnded as error:
+                    breaks += 1
+                    if breaks == _BREAKS_MAX:
+                        raise
+                    log.info("send_association_broke", peer=self._peer.ae_title, reason=str(error))
         except FilmlessError as error:
-            reason = str(error)
-            log.info("send_association_failed", peer=self._peer.ae_title, reason=reason)
-        except Exception:  # the thread's outermost line: what waits must not wait for ever
-            reason = "internal error"
+            self._reason = str(error)
+            log.info("send_association_failed", peer=self._peer.ae_title, reason=str(error))
+        except Exception:  # the thread's outermost line: what waits must be answered for
+            self._reason = "internal error"
             log.exception("send_failed", peer=self._peer.ae_title)
-        if reason and is_first:  # a further association that the peer did not want is no loss
-            while (instance := _next(waiting)) is not None:
-                self._failed(instance, reason)
         with self._done:
+            self._active -= 1
             self._done.notify_all()
 
-    def _work_through(self, plan: list[tuple[str, list[str]]], waiting: deque[StoredInstance]) -> str:
-        broken: StoredInstance | None = None
-        attempts = 0
-        while (instance := broken or _next(waiting)) is not None and not self._stopping:
-            association = open_association(self._archive.settings, self._peer, plan)
+    def _use(self, association: Association, waiting: deque[StoredInstance]) -> None:
+        while not self._stopping and (instance := _next(waiting)) is not None:
             try:
-                while instance is not None and not self._stopping:
-                    attempts = attempts + 1 if instance is broken else 1
-                    broken = instance
-                    self._send_one(association, instance)
-                    broken, instance = None, _next(waiting)
-                if instance is not None:
-                    waiting.appendleft(instance)
-                association.release()
+                self._send_one(association, instance)
             except AssociationEnded as error:
-                if broken is not None and attempts >= _ATTEMPTS:
-                    self._failed(broken, str(error))
-                    broken = None
-            finally:
-                association.close()
-        if broken is not None:
-            waiting.appendleft(broken)
-        return ""
+                uid = instance.sop_instance_uid
+                self._attempts[uid] = self._attempts.get(uid, 0) + 1
+                if self._attempts[uid] == _ATTEMPTS:
+                    self._failed(instance, str(error))
+                else:
+                    waiting.appendleft(instance)
+                raise
 
     def _send_one(self, association: Association, instance: StoredInstance) -> None:
         contexts = list(association.contexts.values())

@@ -1,0 +1,104 @@
+"""What C-MOVE and C-GET share: which instances an identifier names, and how sub-operations are answered (PS3.4 C.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from filmless.access.principal import Principal
+from filmless.archive import Archive
+from filmless.dimse import commands
+from filmless.dimse.services import Outcome
+from filmless.errors import Refused
+from filmless.query.search import JsonDataset, Level
+from filmless.retrieve.instances import StoredInstance, find_instances
+from filmless.retrieve.send import Progress, SendResult
+from filmless.scp import find
+from filmless.scp.status import SUBOPERATIONS_FAILED, UNABLE_TO_PERFORM_SUBOPERATIONS
+
+_QUERY_LEVEL = "00080052"
+_FAILED_SOP_INSTANCE_UID_LIST = "00080058"
+_UNIQUE_KEYS = {
+    Level.PATIENT: "00100020",
+    Level.STUDY: "0020000D",
+    Level.SERIES: "0020000E",
+    Level.IMAGE: "00080018",
+}
+_UID_LIST_BYTES_MAX = 0xFFFE  # UI has a 16-bit length in explicit VR
+
+
+def find_named_instances(
+    archive: Archive, principal: Principal, identifier: JsonDataset, query_class: str
+) -> list[StoredInstance]:
+    """List the instances that an identifier of a C-MOVE or C-GET names.
+
+    The unique key of its level is needed, as one value or a list of UIDs. Keys of the levels above narrow when they
+    are there; many peers leave them out, and a UID says enough.
+
+    Raises
+    ------
+    Refused: the level is none of the model's, or its unique key is missing or holds a wildcard.
+    """
+    level = _read_level(identifier, find.MODELS[query_class])
+    values = {each: _values(identifier, tag) for each, tag in _UNIQUE_KEYS.items() if each <= level}
+    if not values[level]:
+        raise Refused(f"the unique key of {level.name} level is missing")
+    if any("*" in value or "?" in value for each in values.values() for value in each):
+        raise Refused("a unique key holds a wildcard; a retrieve names what it wants")
+    patients = values[Level.PATIENT]
+    if len(patients) > 1:
+        raise Refused("Patient ID must be one value")
+    return list(
+        find_instances(
+            archive,
+            principal,
+            patient_id=patients[0] if patients else None,
+            study_uids=values.get(Level.STUDY, ()),
+            series_uids=values.get(Level.SERIES, ()),
+            sop_uids=values.get(Level.IMAGE, ()),
+        )
+    )
+
+
+def _read_level(identifier: JsonDataset, levels: Sequence[Level]) -> Level:
+    named = (_values(identifier, _QUERY_LEVEL) or [""])[0].upper()
+    for level in levels:
+        if level.name == named:
+            return level
+    raise Refused(f"Query/Retrieve Level {named[:16]!r} is none of {', '.join(level.name for level in levels)}")
+
+
+def _values(identifier: JsonDataset, tag: str) -> list[str]:
+    return [str(value).strip() for value in identifier.get(tag, {}).get("Value", []) if value not in {None, ""}]
+
+
+def pending(progress: Progress) -> Outcome:
+    """Say how far the sub-operations are."""
+    counts = (progress.remaining, progress.completed, progress.failed, progress.warning)
+    return Outcome(commands.PENDING, counts=counts)
+
+
+def final(result: SendResult, remaining: int) -> Outcome:
+    """Say how the sub-operations ended (PS3.4 C.4.2.3.1): what failed is listed, whatever the status."""
+    status, comment = commands.SUCCESS, ""
+    if result.cancelled:
+        status = commands.CANCELLED
+    elif result.failed and not (result.completed or result.warning):
+        status, comment = UNABLE_TO_PERFORM_SUBOPERATIONS, next(iter(result.failures.values()), "")
+    elif result.failed or result.warning:
+        status, comment = SUBOPERATIONS_FAILED, next(iter(result.failures.values()), "")
+    identifier = None
+    if result.failures:
+        identifier = {_FAILED_SOP_INSTANCE_UID_LIST: {"vr": "UI", "Value": _fitting(result.failed_uids)}}
+    counts = (remaining if result.cancelled else None, result.completed, result.failed, result.warning)
+    return Outcome(status, comment, identifier, counts)
+
+
+def _fitting(uids: Sequence[str]) -> list[str]:
+    """As many UIDs as one element holds; the count of failures says how many there are."""
+    length, fitting = 0, []
+    for uid in uids:
+        length += len(uid) + 1
+        if length > _UID_LIST_BYTES_MAX:
+            break
+        fitting.append(uid)
+    return fitting

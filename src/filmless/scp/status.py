@@ -1,0 +1,43 @@
+"""The statuses of this door: the one table from kinds of failure to codes (PS3.7 annex C, PS3.4 B.2.3 and C.4)."""
+
+from __future__ import annotations
+
+import structlog
+
+from filmless.dimse import commands
+from filmless.dimse.services import Outcome
+from filmless.errors import Conflict, Damaged, FilmlessError, Mismatch, NotAllowed, Refused, Unavailable
+
+log = structlog.get_logger()
+
+OUT_OF_RESOURCES = 0xA700
+DATA_SET_DOES_NOT_MATCH = 0xA900
+CANNOT_UNDERSTAND = 0xC000
+UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
+MOVE_DESTINATION_UNKNOWN = 0xA801
+SUBOPERATIONS_FAILED = 0xB000
+
+_OF_KINDS: tuple[tuple[type[FilmlessError], int], ...] = (
+    (NotAllowed, commands.NOT_AUTHORIZED),
+    (Conflict, commands.DUPLICATE_SOP_INSTANCE),
+    (Mismatch, DATA_SET_DOES_NOT_MATCH),
+    (Refused, CANNOT_UNDERSTAND),
+    (Unavailable, OUT_OF_RESOURCES),
+    (Damaged, commands.PROCESSING_FAILURE),
+)
+
+
+def status_of(error: FilmlessError) -> int:
+    """Give the status of a failure; the first kind that fits decides."""
+    return next((status for kind, status in _OF_KINDS if isinstance(error, kind)), commands.PROCESSING_FAILURE)
+
+
+def outcome_of(error: FilmlessError) -> Outcome:
+    """Give the response to a request that failed; its comment is the sentence, as far as 64 characters go."""
+    return Outcome(status_of(error), comment=str(error))
+
+
+def retrieve_outcome_of(error: FilmlessError) -> Outcome:
+    """Give the response to a C-MOVE or C-GET that cannot begin: a bad identifier is 0xA900 (PS3.4 table C.4-2)."""
+    status = status_of(error)
+    return Outcome(DATA_SET_DOES_NOT_MATCH if status == CANNOT_UNDERSTAND else status, comment=str(error))
