@@ -62,7 +62,9 @@ test('the age is that on the day of the study', () => {
 });
 
 test('how long ago is told in the largest unit that fits', () => {
-  expect(formatAgo(1000 - 7200, 'en', 1000)).toBe('2 hours ago');
-  expect(formatAgo(1000 - 30, 'en', 1000)).toBe('30 seconds ago');
-  expect(formatAgo(1000 + 86_400, 'en', 1000)).toBe('tomorrow');
+  const now = Date.parse('2025-03-01T12:00:00Z');
+  expect(formatAgo('2025-03-01T09:10:00Z', 'en', now)).toBe('2 hours ago');
+  expect(formatAgo('2025-03-01T11:59:30Z', 'en', now)).toBe('30 seconds ago');
+  expect(formatAgo('2025-03-02T13:00:00Z', 'en', now)).toBe('tomorrow');
+  expect(formatAgo('2023-01-01T00:00:00Z', 'de', now)).toBe('vorletztes Jahr');
 });

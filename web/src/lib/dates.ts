@@ -101,26 +101,26 @@ export function ageAt(birthDate: string | null | undefined, onDate: CalendarDate
   return { unit: 'days', count: days };
 }
 
-/** A moment of the server (seconds since 1970, UTC) in the reader's own zone. */
-export function formatMoment(epochSeconds: number | null | undefined, locale: string): string {
-  if (epochSeconds === null || epochSeconds === undefined) return '';
+/** A moment as the API writes it (`2025-03-01T12:00:00Z`), in the reader's own zone. */
+export function formatMoment(moment: string, locale: string): string {
   const written = locale.startsWith('en') ? 'en-GB' : locale;
-  return formatter(written, { dateStyle: 'medium', timeStyle: 'medium' }).format(
-    new Date(epochSeconds * 1000),
-  );
+  return formatter(written, { dateStyle: 'medium', timeStyle: 'medium' }).format(new Date(moment));
 }
 
+const STEPS: readonly [Intl.RelativeTimeFormatUnit, number][] = [
+  ['year', 365 * 86_400],
+  ['month', 30 * 86_400],
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+];
+
 /** `3 minutes ago`, `in 2 hours`. */
-export function formatAgo(epochSeconds: number, locale: string, now: number = Date.now() / 1000): string {
-  const seconds = epochSeconds - now;
+export function formatAgo(moment: string, locale: string, now: number = Date.now()): string {
+  const seconds = (Date.parse(moment) - now) / 1000;
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
-  const steps: [Intl.RelativeTimeFormatUnit, number][] = [
-    ['day', 86_400],
-    ['hour', 3_600],
-    ['minute', 60],
-  ];
-  for (const [unit, length] of steps) {
-    if (Math.abs(seconds) >= length) return relative.format(Math.round(seconds / length), unit);
+  for (const [unit, length] of STEPS) {
+    if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
   }
-  return relative.format(Math.round(seconds), 'second');
+  return relative.format(Math.trunc(seconds), 'second');
 }

@@ -1,0 +1,98 @@
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { client, done, unwrap } from './client';
+import type { JobState, Storage, System } from './types';
+
+export const JOB_STATES: readonly JobState[] = ['waiting', 'running', 'parked', 'done', 'cancelled'];
+
+const FIRST = null as string | null;
+
+/** These lists are paged by number, which the answers give as text. */
+function toNumber(cursor: string | null): number | undefined {
+  return cursor === null ? undefined : Number(cursor);
+}
+
+export const jobsQuery = (state: JobState | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ['jobs', state ?? 'all'],
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(client.GET('/jobs', { params: { query: { state, cursor: toNumber(pageParam) } }, signal })),
+    initialPageParam: FIRST,
+    getNextPageParam: (last) => last.nextCursor,
+    placeholderData: keepPreviousData,
+    refetchInterval: 3_000,
+  });
+
+export function retryJob(jobId: number): Promise<void> {
+  return done(client.POST('/jobs/{jobId}/retry', { params: { path: { jobId } } }));
+}
+
+export function cancelJob(jobId: number): Promise<void> {
+  return done(client.POST('/jobs/{jobId}/cancel', { params: { path: { jobId } } }));
+}
+
+export function setQueuePaused(queueName: string, isPaused: boolean): Promise<void> {
+  const path = { params: { path: { queueName } } };
+  return done(
+    isPaused
+      ? client.POST('/queues/{queueName}/pause', path)
+      : client.POST('/queues/{queueName}/resume', path),
+  );
+}
+
+export const storageQuery = queryOptions({
+  queryKey: ['storage'],
+  queryFn: ({ signal }): Promise<Storage> => unwrap(client.GET('/storage', { signal })),
+  refetchInterval: 10_000,
+});
+
+export const conflictsQuery = infiniteQueryOptions({
+  queryKey: ['conflicts'],
+  queryFn: ({ pageParam, signal }) =>
+    unwrap(client.GET('/conflicts', { params: { query: { cursor: toNumber(pageParam) } }, signal })),
+  initialPageParam: FIRST,
+  getNextPageParam: (last) => last.nextCursor,
+  refetchInterval: 10_000,
+});
+
+export function resolveConflict(conflictId: number): Promise<void> {
+  return done(client.POST('/conflicts/{conflictId}/resolve', { params: { path: { conflictId } } }));
+}
+
+export const refusalsQuery = infiniteQueryOptions({
+  queryKey: ['refusals'],
+  queryFn: ({ pageParam, signal }) =>
+    unwrap(client.GET('/refusals', { params: { query: { cursor: toNumber(pageParam) } }, signal })),
+  initialPageParam: FIRST,
+  getNextPageParam: (last) => last.nextCursor,
+  refetchInterval: 10_000,
+});
+
+export interface AuditFilter {
+  actor?: string;
+  action?: string;
+  studyInstanceUid?: string;
+  /** Moments, ISO 8601. */
+  from?: string;
+  to?: string;
+}
+
+export const auditQuery = (filter: AuditFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['audit', filter],
+    queryFn: ({ pageParam, signal }) =>
+      unwrap(
+        client.GET('/audit', {
+          params: { query: { ...filter, cursor: toNumber(pageParam) } },
+          signal,
+        }),
+      ),
+    initialPageParam: FIRST,
+    getNextPageParam: (last) => last.nextCursor,
+    placeholderData: keepPreviousData,
+  });
+
+export const systemQuery = queryOptions({
+  queryKey: ['system'],
+  queryFn: ({ signal }): Promise<System> => unwrap(client.GET('/system', { signal })),
+  refetchInterval: 15_000,
+});

@@ -1,0 +1,47 @@
+import { getRouteApi, Link } from '@tanstack/react-router';
+import { useTranslation } from 'react-i18next';
+import { PeopleSection } from '@/features/access/PeopleSection';
+import { AuditSection } from '@/features/operation/AuditSection';
+import { HealthBanner } from '@/features/operation/HealthBanner';
+import { JobsSection } from '@/features/operation/JobsSection';
+import { StorageSection } from '@/features/operation/StorageSection';
+import { PeersSection } from '@/features/peers/PeersSection';
+import { useTitle } from '@/lib/useTitle';
+import { ErrorBoundary } from '@/ui/ErrorBoundary';
+import { Page } from '@/ui/Page';
+import classes from './AdminRoute.module.css';
+import { ADMIN_SECTIONS, type AdminSection, isAdminSection } from './adminSections';
+
+const route = getRouteApi('/signed-in/shell/admin/$section');
+
+const SECTIONS: Record<AdminSection, () => React.ReactNode> = {
+  people: PeopleSection,
+  peers: PeersSection,
+  jobs: JobsSection,
+  storage: StorageSection,
+  audit: AuditSection,
+};
+
+export function AdminRoute() {
+  const { t } = useTranslation();
+  const { section } = route.useParams();
+  const current = isAdminSection(section) ? section : 'people';
+  const Section = SECTIONS[current];
+  useTitle(t(`admin.sections.${current}`));
+  return (
+    <Page>
+      <h1 className="fl-visually-hidden">{t('nav.administration')}</h1>
+      <nav className={classes.tabs} aria-label={t('nav.administration')}>
+        {ADMIN_SECTIONS.map((one) => (
+          <Link key={one} to="/admin/$section" params={{ section: one }} className={classes.tab}>
+            {t(`admin.sections.${one}`)}
+          </Link>
+        ))}
+      </nav>
+      <HealthBanner />
+      <ErrorBoundary key={current}>
+        <Section />
+      </ErrorBoundary>
+    </Page>
+  );
+}

@@ -1,0 +1,6 @@
+export const ADMIN_SECTIONS = ['people', 'peers', 'jobs', 'storage', 'audit'] as const;
+export type AdminSection = (typeof ADMIN_SECTIONS)[number];
+
+export function isAdminSection(text: string): text is AdminSection {
+  return ADMIN_SECTIONS.some((section) => section === text);
+}

@@ -1,0 +1,108 @@
+import { useDebouncedValue } from '@mantine/hooks';
+import { Spotlight } from '@mantine/spotlight';
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { Keyboard, LayoutList, Search, Settings } from 'lucide-react';
+import { useState } from 'react';
+import { useTranslation } from 'react-i18next';
+import { useHasRight } from '@/api/session';
+import { findStudiesQuery } from '@/api/studies';
+import { nameInOneLine } from '@/lib/names';
+import { ModalityBadges } from '@/ui/ModalityBadge';
+import { StudyDate } from '@/ui/StudyDate';
+import { ADMIN_SECTIONS } from '../routes/adminSections';
+import { cheatSheet } from './CheatSheet';
+import classes from './Palette.module.css';
+import { paletteStore } from './palette';
+
+const ICON = { size: 16, strokeWidth: 1.75 } as const;
+
+/** Ctrl+K: to a study by a few letters of anything, or to a page. */
+export function Palette() {
+  const { t } = useTranslation();
+  const navigate = useNavigate();
+  const isAdministrator = useHasRight('administer');
+  const [query, setQuery] = useState('');
+  const [settled] = useDebouncedValue(query.trim(), 150);
+  const studies = useQuery({ ...findStudiesQuery(settled), enabled: settled.length >= 2 });
+
+  const pages = [
+    {
+      id: 'studies',
+      label: t('nav.studies'),
+      icon: <LayoutList {...ICON} />,
+      run: () => void navigate({ to: '/' }),
+    },
+    ...(isAdministrator
+      ? ADMIN_SECTIONS.map((section) => ({
+          id: `admin.${section}`,
+          label: `${t('nav.administration')}: ${t(`admin.sections.${section}`)}`,
+          icon: <Settings {...ICON} />,
+          run: () => void navigate({ to: '/admin/$section', params: { section } }),
+        }))
+      : []),
+    { id: 'keys', label: t('hotkeys.title'), icon: <Keyboard {...ICON} />, run: () => cheatSheet.open() },
+  ].filter((page) => page.label.toLocaleLowerCase().includes(query.trim().toLocaleLowerCase()));
+  const found = settled.length >= 2 ? (studies.data?.items ?? []) : [];
+
+  return (
+    <Spotlight.Root
+      store={paletteStore}
+      shortcut={null}
+      query={query}
+      onQueryChange={setQuery}
+      maxHeight={420}
+      size={600}
+      scrollable
+    >
+      <Spotlight.Search
+        placeholder={t('palette.placeholder')}
+        aria-label={t('palette.placeholder')}
+        leftSection={<Search {...ICON} />}
+      />
+      <Spotlight.ActionsList>
+        {found.length > 0 && (
+          <Spotlight.ActionsGroup label={t('nav.studies')}>
+            {found.map((study) => (
+              <Spotlight.Action
+                key={study.studyInstanceUid}
+                onClick={() =>
+                  void navigate({
+                    to: '/studies/$studyInstanceUid',
+                    params: { studyInstanceUid: study.studyInstanceUid },
+                  })
+                }
+              >
+                <span className={classes.study}>
+                  <span className={classes.name}>
+                    {nameInOneLine(study.patientName) || t('patient.unnamed')}
+                    <span className={classes.id}>{study.patientId}</span>
+                  </span>
+                  <span className={classes.facts}>
+                    <ModalityBadges modalities={study.modalities} />
+                    <span className={classes.description}>{study.studyDescription}</span>
+                    <StudyDate date={study.studyDate} time={study.studyTime} />
+                  </span>
+                </span>
+              </Spotlight.Action>
+            ))}
+          </Spotlight.ActionsGroup>
+        )}
+        {query.trim() !== '' && (
+          <Spotlight.Action
+            label={t('palette.searchFor', { text: query.trim() })}
+            leftSection={<Search {...ICON} />}
+            onClick={() => void navigate({ to: '/', search: { q: query.trim() } })}
+          />
+        )}
+        {pages.length > 0 && (
+          <Spotlight.ActionsGroup label={t('palette.pages')}>
+            {pages.map((page) => (
+              <Spotlight.Action key={page.id} label={page.label} leftSection={page.icon} onClick={page.run} />
+            ))}
+          </Spotlight.ActionsGroup>
+        )}
+      </Spotlight.ActionsList>
+    </Spotlight.Root>
+  );
+}

@@ -1,0 +1,93 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { Outlet } from '@tanstack/react-router';
+import { useEffect } from 'react';
+import { listenToEvents } from '@/api/events';
+import { ApiError } from '@/api/errors';
+import { useLive } from '@/api/live';
+import { sessionQuery } from '@/api/session';
+import { isShown, refreshStudies } from '@/api/studies';
+import { CheatSheet } from './CheatSheet';
+import { Palette } from './Palette';
+import { useGlobalHotkeys } from './useGlobalHotkeys';
+
+/** Events of one burst are answered together. */
+const GATHER_MS = 700;
+
+/** A study that no list shows, perhaps because the search leaves it out, makes them be read again this often at most. */
+const UNSHOWN_MS = 10_000;
+
+/** Everything behind the sign-in hears what happens in the archive, and knows the global keys. */
+export function SignedIn() {
+  useLiveUpdates();
+  useGlobalHotkeys();
+  return (
+    <>
+      <Outlet />
+      <Palette />
+      <CheatSheet />
+    </>
+  );
+}
+
+function useLiveUpdates(): void {
+  const queries = useQueryClient();
+  useEffect(() => {
+    const { setConnection, noteArrivals } = useLive.getState();
+    const changed = new Set<string>();
+    const askedAt = new Map<string, number>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isRefreshing = false;
+
+    const isDue = (uid: string): boolean => {
+      const now = Date.now();
+      if (isShown(queries, uid)) return true;
+      if (now - (askedAt.get(uid) ?? 0) < UNSHOWN_MS) return false;
+      askedAt.set(uid, now);
+      return true;
+    };
+    const refresh = async () => {
+      timer = undefined;
+      if (isRefreshing) {
+        schedule();
+        return;
+      }
+      const uids = [...changed].filter(isDue);
+      uids.forEach((uid) => changed.delete(uid));
+      if (changed.size > 0) schedule();
+      if (uids.length === 0) return;
+      isRefreshing = true;
+      try {
+        noteArrivals(uids.filter((uid) => !isShown(queries, uid)));
+        await refreshStudies(queries, uids);
+      } catch (error) {
+        // The list keeps what it shows; the next event or a change of window reads it again.
+        if (!(error instanceof ApiError || error instanceof TypeError)) throw error;
+      } finally {
+        isRefreshing = false;
+      }
+    };
+    const schedule = () => {
+      timer ??= setTimeout(() => void refresh(), GATHER_MS);
+    };
+
+    const stop = listenToEvents(['study'], {
+      onEvent: ({ key }) => {
+        changed.add(key);
+        schedule();
+      },
+      onConnection: (connection) => {
+        setConnection(connection);
+        // A refused line may mean that the session ended; asking tells, and leads to the sign-in.
+        if (connection === 'lost') void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
+      },
+      onGap: () => {
+        void queries.invalidateQueries({ queryKey: ['studies'] });
+        void queries.invalidateQueries({ queryKey: ['study'] });
+      },
+    });
+    return () => {
+      clearTimeout(timer);
+      stop();
+    };
+  }, [queries]);
+}

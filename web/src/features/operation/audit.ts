@@ -1,0 +1,79 @@
+import type { AuditFilter } from '@/api/operation';
+
+/** What the server notes, for choosing; an action that is missing here is still shown in the list. */
+export const AUDIT_ACTIONS = [
+  'sign_in',
+  'sign_out',
+  'search',
+  'view',
+  'view_tags',
+  'download',
+  'retrieve',
+  'store',
+  'send',
+  'request',
+  'association',
+  'password_change',
+  'user_add',
+  'user_change',
+  'sessions_end',
+  'token_add',
+  'token_revoke',
+  'peer_add',
+  'peer_change',
+  'peer_admit',
+  'peer_remove',
+  'peer_forget',
+  'peer_echo',
+  'job_retry',
+  'job_cancel',
+  'queue_pause',
+  'queue_resume',
+  'conflict_resolve',
+] as const;
+
+export interface AuditForm {
+  actor: string;
+  action: string | null;
+  studyInstanceUid: string;
+  /** Two days as `2025-03-01`, or none. */
+  days: [string | null, string | null];
+}
+
+export const EMPTY_FORM: AuditForm = { actor: '', action: null, studyInstanceUid: '', days: [null, null] };
+
+/** The moment at which a day of the reader's calendar begins, `later` days on. */
+function startOf(day: string, later = 0): string {
+  const [year = 0, month = 1, date = 1] = day.split('-').map(Number);
+  return new Date(year, month - 1, date + later).toISOString();
+}
+
+/** Whole days: from the first's beginning to the last's end. */
+export function filterOfForm({ actor, action, studyInstanceUid, days }: AuditForm): AuditFilter {
+  const [first, last] = days;
+  return {
+    actor: actor.trim() || undefined,
+    action: action ?? undefined,
+    studyInstanceUid: studyInstanceUid.trim() || undefined,
+    from: first ? startOf(first) : undefined,
+    to: first ? startOf(last ?? first, 1) : undefined,
+  };
+}
+
+/** What the server notes as details, JSON or words, for reading: `modality: CT, limit: 100`. */
+export function detailText(detail: string | null): string {
+  if (!detail) return '';
+  let value: unknown;
+  try {
+    value = JSON.parse(detail);
+  } catch {
+    return detail;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return detail;
+  return Object.entries(value)
+    .filter(([, one]) => one !== null && one !== '')
+    .map(
+      ([key, one]) => `${key.replaceAll('_', ' ')}: ${typeof one === 'string' ? one : JSON.stringify(one)}`,
+    )
+    .join(', ');
+}

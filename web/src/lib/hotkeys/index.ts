@@ -1,0 +1,3 @@
+export { keycaps } from './display';
+export { areSingleKeysOn, type Hotkey, setSingleKeysOn } from './registry';
+export { useHotkeys, useRegisteredHotkeys } from './useHotkeys';
