@@ -152,8 +152,13 @@ _PARTS = re.compile(
 
 
 def _decode_switching(value: bytes, sets: CharacterSets) -> str:
-    """Decode text with escape sequences: G0 and G1 are tracked apart, control characters restore both (6.1.2.5.3)."""
+    """Decode text with escape sequences: G0 and G1 are tracked apart; delimiters restore both (6.1.2.5.3).
+
+    When the sets begin with ASCII there is no G1 to go back to after ^, = or a backslash. Then the last one stays in
+    force, because some writers designate it only once.
+    """
     initial_g1 = sets.codec if not sets.codec.startswith("iso2022") else "latin_1"
+    begins_with_g1 = sets.first in _SINGLE_BYTE.values() and sets.first != DEFAULT
     g0: tuple[bytes, str] | None = None
     g1 = initial_g1
     out = []
@@ -173,6 +178,8 @@ def _decode_switching(value: bytes, sets: CharacterSets) -> str:
             out.append(part.decode("ascii"))
         elif g0 is None:
             out.append(part.decode("ascii"))
+            if begins_with_g1 and (b"^" in part or b"=" in part or b"\\" in part):
+                g1 = initial_g1
         else:
             out.append((g0[0] + part).decode(g0[1], "replace"))
     return "".join(out)
