@@ -82,7 +82,9 @@ class Settings(BaseSettings):
     # What may come in
     instance_max_bytes: int = Field(16 << 30, description="Longest instance accepted.", ge=1 << 20)
     header_max_bytes: int = Field(256 << 20, description="Longest data set without its pixel data.", ge=1 << 16)
-    sequence_depth_max: int = Field(64, description="Deepest nesting of sequences read.", ge=4, le=512)
+    sequence_depth_max: int = Field(
+        64, description="Deepest nesting of sequences read; JSON has room for 84.", ge=4, le=80
+    )
     elements_max: int = Field(2_000_000, description="Most elements read from one data set.", ge=1000)
     inflate_max_bytes: int = Field(1 << 30, description="Longest data set out of a deflated one.", ge=1 << 20)
     frames_max: int = Field(1_000_000, description="Most frames in one instance.", ge=1)
