@@ -120,6 +120,10 @@ class Blobs:
         finally:
             os.close(descriptor)
 
+    def reader(self, key: str) -> BlobReader:
+        """Open a blob to be looked at in places. Raises NotFound, Unavailable."""
+        return BlobReader(self.open(key))
+
     def length(self, key: str) -> int | None:
         """Length in bytes; None when there is no such blob."""
         try:
@@ -341,6 +345,35 @@ class BlobWriter:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+class BlobReader:
+    """One open blob."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.length = os.fstat(descriptor).st_size
+
+    def map(self) -> memoryview | mmap.mmap:
+        """All of it."""
+        if not self.length:
+            return memoryview(b"")
+        return mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """A range of it."""
+        with as_unavailable("a blob cannot be read"):
+            return os.pread(self._descriptor, length, offset)
+
+    def close(self) -> None:
+        """Close the file; what `map` gave stays readable."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> BlobReader:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
 
 
 def _chunks(descriptor: int, offset: int, length: int, chunk_bytes: int) -> Iterator[bytes]:
