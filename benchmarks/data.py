@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import random
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ ROOT = "2.25"
 _STUDY, _SERIES, _INSTANCE = (f"{ROOT}.{n}{'0' * 37}" for n in (1, 2, 3))
 _NUMBER, _NAME, _PATIENT, _ACCESSION = "000000", "PLACEHOLDER^NAME0000000000000000", "PATIENT0000000", "ACCESSION00000"
 _DATE = "19000101"
+_NUMBER_ELEMENT = b"\x20\x00\x13\x00IS\x06\x00" + _NUMBER.encode()  # zeros alone are in other values too
 
 FAMILIES = [
     "Almeida", "Bianchi", "Chowdhury", "Dubois", "Eriksson", "Fischer", "Garcia", "Haddad", "Ivanova", "Jansen",
@@ -116,14 +116,16 @@ def template(side: int) -> tuple[bytes, bytes]:
 def preamble(instance: str) -> bytes:
     """The part of a file before its data set (PS3.10 7.1)."""
     from pydicom.dataset import FileMetaDataset
+    from pydicom.filebase import DicomBytesIO
     from pydicom.filewriter import write_file_meta_info
+    from pydicom.uid import UID
 
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = CT_STORAGE
-    meta.MediaStorageSOPInstanceUID = instance
-    meta.TransferSyntaxUID = EXPLICIT_LE
-    meta.ImplementationClassUID = "2.25.311111111111111111111"
-    out = io.BytesIO()
+    meta.MediaStorageSOPClassUID = UID(CT_STORAGE)
+    meta.MediaStorageSOPInstanceUID = UID(instance)
+    meta.TransferSyntaxUID = UID(EXPLICIT_LE)
+    meta.ImplementationClassUID = UID("2.25.311111111111111111111")
+    out = DicomBytesIO()
     write_file_meta_info(out, meta, enforce_standard=True)
     return bytes(128) + b"DICM" + out.getvalue()
 
@@ -160,7 +162,7 @@ class Source:
             own = (
                 common.replace(_SERIES.encode(), series.encode())
                 .replace(_INSTANCE.encode(), instance.encode())
-                .replace(_NUMBER.encode(), f"{index + 1:0{len(_NUMBER)}d}".encode())
+                .replace(_NUMBER_ELEMENT, _NUMBER_ELEMENT[:8] + f"{index + 1:06d}".encode())
             )
             made.append(Slice(study, series, instance, own, tail))
         return made

@@ -70,7 +70,7 @@ def side_by_side(work: list[Callable[[Callable[[], None]], tuple[float, float, R
 
     def body(piece: Callable[[Callable[[], None]], tuple[float, float, Run]]) -> None:
         try:
-            results.put(piece(start.wait))
+            results.put(piece(lambda: (start.wait(), None)[1]))
         except BaseException as error:
             start.abort()
             results.put(f"{type(error).__name__}: {error}")

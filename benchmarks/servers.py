@@ -118,7 +118,7 @@ def orthanc(folder: Path, sink_port: int) -> Iterator[Server]:
         _stop(process)
 
 
-def _filmless(folder: Path, *words: str, typed: str = "") -> str:
+def command(folder: Path, *words: str, typed: str = "") -> str:
     """Run one command of Filmless on a data folder and give its standard output."""
     done = subprocess.run(
         [sys.executable, "-m", "filmless", *words, "--data", str(folder)],
@@ -145,11 +145,11 @@ def filmless(folder: Path, sink_port: int, **settings: str) -> Iterator[Server]:
     """Filmless as `filmless serve` starts it, with one administrator, the load client and the sink as peers."""
     folder.mkdir()
     data = folder / "data"
-    _filmless(data, "user", "add", "bench", "--role", "administrator", "--password-stdin", typed="a long password 1\n")
-    token = _filmless(data, "token", "add", "--user", "bench").splitlines()[-1]
+    command(data, "user", "add", "bench", "--role", "administrator", "--password-stdin", typed="a long password 1\n")
+    token = command(data, "token", "add", "--user", "bench").splitlines()[-1]
     allowed = "store,query,retrieve,echo"
-    _filmless(data, "peer", "add", "LOAD", "--host", "127.0.0.1", "--port", str(sink_port), "--allow", allowed)
-    _filmless(data, "peer", "add", SINK_AE, "--host", "127.0.0.1", "--port", str(sink_port), "--allow", allowed)
+    command(data, "peer", "add", "LOAD", "--host", "127.0.0.1", "--port", str(sink_port), "--allow", allowed)
+    command(data, "peer", "add", SINK_AE, "--host", "127.0.0.1", "--port", str(sink_port), "--allow", allowed)
     with serve(data, folder / "log.txt", token, **settings) as server:
         yield server
 

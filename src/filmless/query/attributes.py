@@ -166,6 +166,11 @@ def level_of(tag: str) -> Level:
     return Level.SERIES if number in SERIES_TAGS else Level.IMAGE
 
 
+def is_of_the_archive(tag: str) -> bool:
+    """Tell whether the archive itself knows an attribute, whatever the instances say."""
+    return tag in _OF_THE_ARCHIVE
+
+
 def is_supported(level: Level, tag: str) -> bool:
     """Tell whether an attribute can be matched and returned at a level."""
     return level_of(tag) <= level

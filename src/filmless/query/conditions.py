@@ -1,91 +1,129 @@
 """Matching as SQL, for attributes that have columns; the same answers as `matching` gives, on SQLite and PostgreSQL.
 
-A condition may let through more than the key means; then it says so (`is_exact` is False) and the rows are held
-against the key once more with `matching`.
+A condition may let through more than its key means; then it says so (`is_exact` is False) and the rows are held
+against the key once more with `matching`. Beside it may stand a narrowing: a statement that names the studies that can
+match, from an index that the planner of SQLite would not think of. `few_studies` runs it with a bound: few studies are
+then looked up one by one; many are found sooner by walking the list in its order.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, false, func, literal, or_, select, text, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    column,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    table,
+    text,
+    true,
+)
 
 from filmless.archive.tables import studies
 from filmless.dicom.names import fold
 from filmless.query import matching
 from filmless.query.attributes import Form, Stored
 
-_ALL_ZONES_DAYS = 2  # between +1400 and -1200 a moment's date differs by no more
+FEW: Final = 1000
+_ALL_ZONES_DAYS: Final = 2  # between +1400 and -1200 a moment's date differs by no more
+_TRIGRAM: Final = 3
+_PLAIN = re.compile(r"[A-Za-z0-9 ._:+-]+")  # text that JSON writes as it is
+
+_studies_search = table("studies_search", column("rowid"))
+_others = studies.alias("others")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition on columns, and whether it says all that its key means."""
+    """A condition on columns, whether it says all that its key means, and a narrowing if there is one."""
 
     clause: ColumnElement[bool]
     is_exact: bool = True
+    narrowing: Select[Any] | None = None
 
 
 def condition_of(key: matching.Key, stored: Stored, dialect: str) -> Condition:
     """Say one key as SQL."""
-    column: ColumnElement[Any] = stored.column
+    held: ColumnElement[Any] = stored.column
     if key.kind is matching.Kind.EMPTY:
-        return Condition(column.is_(None) if stored.form is Form.NUMBER else column == "")
+        return Condition(held.is_(None) if stored.form is Form.NUMBER else held == "")
     parts = [_condition_of_test(test, stored, dialect) for test in key.tests]
-    clause = and_(*(part.clause for part in parts)) if key.every else or_(*(part.clause for part in parts))
-    uids = [test.text for test in key.tests if isinstance(test, matching.Equal)]
-    if len(uids) > 1 and len(uids) == len(parts) and not key.every and stored.form is Form.TEXT:
-        clause = column.in_(uids)
-    return Condition(clause, all(part.is_exact for part in parts))
+    if len(parts) == 1:
+        return parts[0]
+    texts = [test.text for test in key.tests if isinstance(test, matching.Equal)]
+    if len(texts) == len(parts) and not key.every and stored.form is Form.TEXT:
+        return Condition(held.in_(texts))
+    join = and_ if key.every else or_
+    return Condition(join(*(part.clause for part in parts)), all(part.is_exact for part in parts))
 
 
 def _condition_of_test(test: matching.Test, stored: Stored, dialect: str) -> Condition:
-    column: ColumnElement[Any] = stored.column
+    held: ColumnElement[Any] = stored.column
     if isinstance(test, matching.Name):
         return _name(test, stored, dialect)
     if stored.form is Form.LIST:
-        return _one_of_list(test, column, dialect)
+        return _one_of_list(test, stored, dialect)
     match test:
         case matching.Equal(wanted):
-            return Condition(column == wanted)
+            return Condition(held == wanted)
         case matching.Number(value):
-            return Condition(column == int(value) if value.is_integer() else false())
+            return Condition(held == int(value) if value.is_integer() else false())
         case matching.Wildcard(pattern):
-            clause = like(column, pattern, dialect)
-            return Condition(clause & _trigrams(pattern, dialect) if stored.finds_words else clause)
+            clause = like(held, pattern, dialect)
+            if not stored.finds_words or pattern[0] not in "*?":  # a fixed beginning is found by the column's index
+                return Condition(clause)
+            words = _words(pattern)
+            return Condition(and_(clause, *_words_on_server(words, dialect)), narrowing=narrow(words, (), dialect))
         case matching.Span(low, high):
-            return Condition(span(column, low, high))
+            return Condition(span(held, low, high))
         case _:
             return Condition(true(), is_exact=False)
 
 
-def _one_of_list(test: matching.Test, column: ColumnElement[Any], dialect: str) -> Condition:
+def _one_of_list(test: matching.Test, stored: Stored, dialect: str) -> Condition:
     """Match one value of a backslash-joined column; a wild card might reach over a backslash, so it is not exact."""
-    joined = literal("\\") + column + literal("\\")
     match test:
         case matching.Equal(wanted):
-            return Condition(like(joined, f"*\\{_quoted(wanted)}\\*", dialect, is_quoted=True))
-        case matching.Wildcard(pattern):
-            return Condition(like(joined, f"*\\{pattern}\\*", dialect), is_exact=False)
+            pattern, is_exact = f"*\\{_quoted(wanted)}\\*", True
+        case matching.Wildcard(wild):
+            pattern, is_exact = f"*\\{wild}\\*", False
         case _:
             return Condition(true(), is_exact=False)
+    clause = like(_joined(stored.column), pattern, dialect, is_quoted=is_exact)
+    narrowing = None
+    if dialect == "sqlite" and stored.column is studies.c.modalities_in_study:
+        narrowing = select(_others.c.id).where(
+            like(_joined(_others.c.modalities_in_study), pattern, dialect, is_quoted=is_exact)
+        )
+    return Condition(clause, is_exact, narrowing)
 
 
-def span(column: ColumnElement[Any], low: str, high: str) -> ColumnElement[bool]:
+def _joined(held: ColumnElement[Any]) -> ColumnElement[Any]:
+    return literal("\\") + held + literal("\\")
+
+
+def span(held: ColumnElement[Any], low: str, high: str) -> ColumnElement[bool]:
     """Compare dates or times as text; "" is an open end, and an empty column lies in no range."""
-    limits: list[ColumnElement[bool]] = []
-    value = column
+    value = held
     if "." in low or "." in high:  # a time; ACR-NEMA wrote it with colons
-        value = func.replace(column, ":", "")
-    limits.append(value >= matching.low_text(low) if low else column != "")
-    if high:
-        limits.append(value <= high)
-    return and_(*limits)
+        value = func.replace(held, ":", "")
+    above = value >= matching.low_text(low) if low else held != ""
+    return and_(above, value <= high) if high else above
 
 
-def like(column: ColumnElement[Any], pattern: str, dialect: str, *, is_quoted: bool = False) -> ColumnElement[bool]:
+def like(held: ColumnElement[Any], pattern: str, dialect: str, *, is_quoted: bool = False) -> ColumnElement[bool]:
     """Match DICOM wild cards with case. `is_quoted`: literal "*" and "?" are written \\1 and \\2.
 
     SQLite's LIKE ignores the case of ASCII, its GLOB does not and uses an index for a fixed beginning; PostgreSQL's
@@ -95,11 +133,11 @@ def like(column: ColumnElement[Any], pattern: str, dialect: str, *, is_quoted: b
         written = pattern.replace("[", "[[]")
         if is_quoted:
             written = written.replace("\1", "[*]").replace("\2", "[?]")
-        return column.op("GLOB", is_comparison=True)(bindparam(None, written))
+        return held.op("GLOB", is_comparison=True)(bindparam(None, written))
     written = re.sub(r"([\\%_])", r"\\\1", pattern).replace("*", "%").replace("?", "_")
     if is_quoted:
         written = written.replace("\1", "*").replace("\2", "?")
-    return column.like(written, escape="\\")
+    return held.like(written, escape="\\")
 
 
 def _quoted(value: str) -> str:
@@ -113,45 +151,92 @@ def _name(test: matching.Name, stored: Stored, dialect: str) -> Condition:
     assert stored.sound is not None
     closed = literal("=") + stored.folded + literal("=")
     parts: list[ColumnElement[bool]] = []
+    words: list[str] = []
     is_exact = test.anywhere
     for group in test.groups:
         if not group.strip("*"):
             continue
-        either = [like(closed, f"*={pattern}=*", dialect) for pattern in matching.alternatives(group)]
-        clause = or_(*either)
-        parts.append(clause & _trigrams(group, dialect) if stored.finds_words else clause)
+        parts.append(or_(*(like(closed, f"*={form}=*", dialect) for form in matching.alternatives(group))))
+        words += _words(group)
         is_exact = is_exact and "*" not in group and "?" not in group
     clause = and_(true(), *parts)
+    if not stored.finds_words:
+        words = []
     if test.sounds:
-        spaced = literal(" ") + stored.sound + literal(" ")
-        alike = and_(*(like(spaced, f"* {sound} *", dialect) for sound in test.sounds))
-        clause = or_(clause, alike)
-    return Condition(clause, is_exact)
+        alike = (like(stored.sound, f"* {sound} *", dialect) for sound in test.sounds)
+        clause = or_(clause, and_(*alike))
+    else:
+        clause = and_(clause, *_words_on_server(words, dialect))
+    return Condition(clause, is_exact, narrow(words, test.sounds, dialect))
 
 
-def _trigrams(pattern: str, dialect: str) -> ColumnElement[bool]:
-    """Narrow to studies whose search text holds the longest fixed part of a pattern, if it is long enough to help."""
-    fixed = max(re.split(r"[*?]", pattern), key=len)
-    # A folded name keeps its delimiters; the search text may have blanks for them, so a part ends there.
-    words = [word for word in re.split(r"[\^=\s]", fold(fixed)) if len(word) >= 3]
-    return holds_text(max(words, key=len), dialect) if words else true()
+def _words(pattern: str) -> list[str]:
+    """Give the fixed parts of a pattern that are long enough for the trigram index, folded as the search text is.
+
+    A folded name keeps its delimiters and the search text may have blanks for them, so a part ends there.
+    """
+    return [word for word in re.split(r"[\^=\s*?]", fold(pattern)) if len(word) >= _TRIGRAM]
+
+
+def _words_on_server(words: Iterable[str], dialect: str) -> list[ColumnElement[bool]]:
+    """PostgreSQL weighs its trigram index against other plans by itself."""
+    return [] if dialect == "sqlite" else [holds_text(word, dialect) for word in words]
 
 
 def holds_text(folded: str, dialect: str) -> ColumnElement[bool]:
-    """Hold for studies whose search text contains folded text, by the trigram index where it has three characters."""
-    if dialect == "sqlite" and len(folded) >= 3:
-        rows = select(text("rowid")).select_from(text("studies_search"))
-        quoted = '"' + folded.replace('"', '""') + '"'
-        found = rows.where(text("studies_search MATCH :words").bindparams(bindparam("words", quoted, unique=True)))
-        return studies.c.id.in_(found)
+    """Hold for studies whose search text contains folded text."""
     if dialect == "sqlite":
         return func.instr(studies.c.search_text, folded) > 0
     return studies.c.search_text.contains(folded, autoescape=True)
 
 
-def dates_in_any_zone(column: ColumnElement[Any], low: str, high: str) -> ColumnElement[bool]:
+def narrow(words: Iterable[str], sounds: Iterable[str], dialect: str) -> Select[Any] | None:
+    """Select studies by the trigram index: all words in the search text, or all sounds in the patient's name."""
+    if dialect != "sqlite":
+        return None
+    words = [word for word in words if len(word) >= _TRIGRAM]
+    if not words:
+        return None
+    asked = f"{{search_text}} : ({' AND '.join(map(_phrase, words))})"
+    spoken = [_phrase(f" {sound} ") for sound in sounds]
+    if spoken:
+        asked = f"({asked}) OR ({{patient_name_sound}} : ({' AND '.join(spoken)}))"
+    found = text("studies_search MATCH :asked").bindparams(bindparam("asked", asked, unique=True))
+    return select(_studies_search.c.rowid).where(found)
+
+
+def _phrase(word: str) -> str:
+    return '"' + word.replace('"', '""') + '"'
+
+
+def few_studies(session: Connection, narrowings: Iterable[Select[Any] | None]) -> list[int] | None:
+    """Name the studies that all narrowings leave; None when none of them leaves few."""
+    found: set[int] | None = None
+    for narrowing in narrowings:
+        if narrowing is None:
+            continue
+        keys = set(session.execute(narrowing.limit(FEW + 1)).scalars())
+        if len(keys) <= FEW:
+            found = keys if found is None else found & keys
+    return None if found is None else sorted(found)
+
+
+def may_hold(attributes: ColumnElement[Any], key: matching.Key, dialect: str) -> Iterator[ColumnElement[bool]]:
+    """Narrow to DICOM JSON texts in which a key can match: its tag is there, its value if JSON escapes none of it."""
+    find = func.instr if dialect == "sqlite" else func.strpos
+    if key.kind in (matching.Kind.UNIVERSAL, matching.Kind.EMPTY):
+        return
+    yield find(attributes, f'"{key.tag}"') > 0
+    for inner in key.items:
+        yield from may_hold(attributes, inner, dialect)
+    if len(key.tests) == 1:
+        test = key.tests[0]
+        if isinstance(test, matching.Equal) and _PLAIN.fullmatch(test.text):
+            yield find(attributes, test.text) > 0
+
+
+def dates_in_any_zone(held: ColumnElement[Any], low: str, high: str) -> ColumnElement[bool]:
     """Narrow to dates that may lie in a range when the clocks are told apart."""
-    from datetime import date, timedelta
 
     def moved(day: str, days: int) -> str:
         try:
@@ -159,4 +244,4 @@ def dates_in_any_zone(column: ColumnElement[Any], low: str, high: str) -> Column
         except (OverflowError, ValueError):
             return day
 
-    return span(column, moved(low, -_ALL_ZONES_DAYS) if low else "", moved(high, _ALL_ZONES_DAYS) if high else "")
+    return span(held, moved(low, -_ALL_ZONES_DAYS) if low else "", moved(high, _ALL_ZONES_DAYS) if high else "")

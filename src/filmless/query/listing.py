@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_
 
 from filmless.access import policy
 from filmless.access.policy import Action
@@ -18,6 +18,7 @@ from filmless.archive.tables import series, studies
 from filmless.dicom.names import fold
 from filmless.errors import NotFound, Refused
 from filmless.query import conditions, matching
+from filmless.query.attributes import MODALITIES_IN_STUDY, STUDY_COLUMNS
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
@@ -157,20 +158,25 @@ def list_studies(
     """
     policy.require(principal, Action.QUERY)
     dialect = "sqlite" if archive.database.is_sqlite else "postgresql"
-    clauses = list(_conditions(wanted, dialect))
     visible = policy.visible_studies(principal)
-    if visible is not None:
-        clauses.append(visible)
+    found = [*_conditions(wanted, dialect), *([] if visible is None else [conditions.Condition(visible)])]
+    clauses = [condition.clause for condition in found]
+    narrowings = [condition.narrowing for condition in found if condition.narrowing is not None]
     order, descending = _order(wanted.sort)
-    page = select(*_STUDY_COLUMNS, *order).where(*clauses).limit(limit + 1)
+    page = select(*_STUDY_COLUMNS, *order).limit(limit + 1)
     page = page.order_by(*(column.desc() if descending else column for column in order))
     if cursor is not None:
         after = _read_cursor(cursor, wanted.sort, len(order))
         page = page.where(tuple_(*order) < after if descending else tuple_(*order) > after)
-    counted = select(func.count()).select_from(select(studies.c.id).where(*clauses).limit(TOTAL_MAX).subquery())
+    counted = select(studies.c.id).limit(TOTAL_MAX)
     with archive.reading() as session:
-        rows = session.execute(page).all()
-        total = int(session.execute(counted).scalar_one())
+        few = conditions.few_studies(session, narrowings)
+        if few is not None:
+            clauses.append(studies.c.id.in_(few))
+        else:  # the page is soon full in the order of the list; counting goes on, and better by the index
+            counted = counted.where(*(studies.c.id.in_(narrowing) for narrowing in narrowings))
+        rows = session.execute(page.where(*clauses)).all()
+        total = int(session.execute(select(func.count()).select_from(counted.where(*clauses).subquery())).scalar_one())
     shown = [StudyRow(*row[: len(_STUDY_COLUMNS)]) for row in rows[:limit]]
     if len(rows) <= limit:
         return shown, None, total
@@ -206,40 +212,37 @@ def _series_of(study_key: int) -> Select[Any]:
     )
 
 
-def _conditions(wanted: StudyFilter, dialect: str) -> Iterator[ColumnElement[bool]]:
-    for word in _words(wanted.q):
-        yield conditions.holds_text(word, dialect)
-    for word in _words(wanted.patient_name):
-        yield conditions.holds_text(word, dialect)
-        yield studies.c.patient_name_folded.contains(word, autoescape=True)
-    if wanted.patient_id:
-        yield _contains(studies.c.patient_id, wanted.patient_id, dialect)
-    if wanted.accession_number:
-        yield _contains(studies.c.accession_number, wanted.accession_number, dialect)
-    for word in (wanted.description or "").split()[:WORDS_MAX]:
-        yield _contains(studies.c.study_description, word, dialect)
+def _conditions(wanted: StudyFilter, dialect: str) -> Iterator[conditions.Condition]:
+    words = _words(wanted.q)
+    named = _words(wanted.patient_name)
+    if words or named:
+        clauses = [conditions.holds_text(word, dialect) for word in [*words, *named]]
+        clauses += [studies.c.patient_name_folded.contains(word, autoescape=True) for word in named]
+        yield conditions.Condition(and_(*clauses), narrowing=conditions.narrow([*words, *named], (), dialect))
+    for column, text in (
+        (studies.c.patient_id, wanted.patient_id),
+        (studies.c.accession_number, wanted.accession_number),
+        *((studies.c.study_description, word) for word in (wanted.description or "").split()[:WORDS_MAX]),
+    ):
+        if text and text.strip():
+            clause = column.icontains(text.strip(), autoescape=True)
+            yield conditions.Condition(clause, narrowing=conditions.narrow(_words(text), (), dialect))
     if wanted.study_date:
         key = matching.read_key("00080020", {"vr": "DA", "Value": [wanted.study_date]}, matching.Options())
         for test in key.tests:
             if isinstance(test, matching.Span):
-                yield conditions.span(studies.c.study_date, test.low, test.high)
+                yield conditions.Condition(conditions.span(studies.c.study_date, test.low, test.high))
     if wanted.modalities:
-        joined = "\\" + studies.c.modalities_in_study + "\\"
-        yield or_(*(joined.contains(f"\\{modality}\\", autoescape=True) for modality in wanted.modalities))
+        values = list(wanted.modalities)
+        key = matching.Key(
+            MODALITIES_IN_STUDY, "CS", matching.Kind.VALUES, tuple(matching.Equal(value) for value in values)
+        )
+        yield conditions.condition_of(key, STUDY_COLUMNS[MODALITIES_IN_STUDY], dialect)
 
 
 def _words(text: str | None) -> list[str]:
     """Split into folded words; a person may type a name with its delimiters."""
     return fold(text or "").replace("^", " ").replace("=", " ").replace(",", " ").split()[:WORDS_MAX]
-
-
-def _contains(column: ColumnElement[str], text: str, dialect: str) -> ColumnElement[bool]:
-    """Hold for a column that contains text, whatever the case; narrowed by the trigram index."""
-    text = text.strip()
-    if not text:
-        return true()
-    narrowed = [conditions.holds_text(part, dialect) for part in fold(text).split() if len(part) >= 3]
-    return and_(column.icontains(text, autoescape=True), *narrowed)
 
 
 def _order(sort: str) -> tuple[list[ColumnElement[Any]], bool]:

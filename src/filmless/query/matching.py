@@ -29,6 +29,8 @@ NUMBER_VRS: Final = frozenset({"DS", "IS", "FL", "FD", "SL", "SS", "SV", "UL", "
 TEXT_VRS: Final = frozenset({"ST", "LT", "UT", "UR"})  # of one value: a backslash is a character
 BULK_VRS: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
+_EVER: Final = 1 << 62
+
 TIMEZONE: Final = "00080201"
 NOT_KEYS: Final = frozenset({"00080005", "00080052", "00080053", TIMEZONE})
 """Elements that say how to search, and are never matched (PS3.4 C.2.2.2, C.4.1.1.3.1)."""
@@ -86,10 +88,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Instants:
-    """Range and Single Value Matching of DT, in seconds on a clock of `offset` minutes east of UTC."""
+    """Range and Single Value Matching of DT, in microseconds, each end on a clock of `offset` minutes east of UTC."""
 
-    low: float
-    high: float
+    low: int
+    high: int
     low_offset: int | None
     high_offset: int | None
 
@@ -261,7 +263,7 @@ def _read_moment(name: str, vr: str, text: str) -> Test:
         test = Span(_time(name, low)[0], _time(name, high)[1])
     else:
         first, last = _date_time(name, low), _date_time(name, high)
-        test = Instants(first[0] if low else float("-inf"), last[1] if high else float("inf"), first[2], last[2])
+        test = Instants(first[0] if low else -_EVER, last[1] if high else _EVER, first[2], last[2])
         if test.low > test.high and test.low_offset == test.high_offset:
             raise Refused(f"the range {text!r} of {name} ends before it begins")
         return test
@@ -288,9 +290,9 @@ def _time(name: str, text: str) -> tuple[str, str]:
     return span
 
 
-def _date_time(name: str, text: str) -> tuple[float, float, int | None]:
+def _date_time(name: str, text: str) -> tuple[int, int, int | None]:
     if not text:
-        return 0.0, 0.0, None
+        return 0, 0, None
     span = moments.read_date_time(text)
     if span is None:
         raise Refused(f"the key {name} is {text!r}; a date-time is YYYYMMDDHHMMSS.FFFFFF+ZZZZ or its beginning")
@@ -395,11 +397,11 @@ def _holds_instants(test: Instants, text: str, offset: int | None) -> bool:
     first, _, own = value
     own = own if own is not None else offset
 
-    def seconds(limit_offset: int | None) -> float:
+    def moment(limit_offset: int | None) -> int:
         """Put the value on the clock of the limit, when both clocks are known."""
-        return first if own is None or limit_offset is None else first + (limit_offset - own) * 60
+        return first if own is None or limit_offset is None else first + (limit_offset - own) * 60_000_000
 
-    return test.low <= seconds(test.low_offset) and seconds(test.high_offset) <= test.high
+    return test.low <= moment(test.low_offset) and moment(test.high_offset) <= test.high
 
 
 def _holds_name(test: Name, text: str) -> bool:
@@ -432,8 +434,9 @@ def alternatives(pattern: str) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=1024)
 def expression_of(pattern: str) -> re.Pattern[str]:
     """Turn wild cards into a regular expression. Runs of "*" are one, so that it cannot take exponential time."""
-    parts = (re.escape(part) for part in re.sub(r"\*+", "*", pattern).replace("?", "\0").split("*"))
-    return re.compile(".*".join(parts).replace("\\\0", ".").replace("\0", "."), re.DOTALL)
+    wild = {"*": ".*", "?": "."}
+    parts = (wild.get(character) or re.escape(character) for character in re.sub(r"\*+", "*", pattern))
+    return re.compile("".join(parts), re.DOTALL)
 
 
 def matches_moments(pair: Moments, dataset: Mapping[str, Any]) -> bool:

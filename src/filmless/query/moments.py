@@ -28,7 +28,7 @@ _DATE_TIME = re.compile(
 )
 _OFFSET = re.compile(r"([+-])(\d{2})(\d{2})")
 _EPOCH = datetime(1, 1, 1)
-_DAY_S = 86400
+_SECOND = 1_000_000  # in microseconds: as floats, 2000 years and a microsecond do not fit together
 
 
 def read_date(text: str) -> str | None:
@@ -72,8 +72,8 @@ def read_offset(text: str) -> int | None:
     return value if sign == "+" else -value
 
 
-def read_date_time(text: str) -> tuple[float, float, int | None] | None:
-    """Give the first and last second of a DT on its own clock, counted from year 1, and its offset if it names one."""
+def read_date_time(text: str) -> tuple[int, int, int | None] | None:
+    """Give the first and last microsecond of a DT on its own clock, from year 1, and its offset if it names one."""
     match = _DATE_TIME.fullmatch(text.strip())
     if match is None:
         return None
@@ -89,20 +89,20 @@ def read_date_time(text: str) -> tuple[float, float, int | None] | None:
         return None
     if int(second or 0) > 60:
         return None
-    first = (start - _EPOCH).total_seconds() + int(second or 0) + float(f"0.{fraction or 0}")
+    first = (start - _EPOCH) // timedelta(microseconds=1) + int(second or 0) * _SECOND
     if fraction is not None:
-        length = 10.0 ** -len(fraction)
+        first += int(fraction.ljust(6, "0"))
+        length = int(10 ** (6 - len(fraction)))
     elif second is not None:
-        length = 1.0
+        length = _SECOND
     elif minute is not None:
-        length = 60.0
+        length = 60 * _SECOND
     elif hour is not None:
-        length = 3600.0
-    elif day is not None:
-        length = _DAY_S
+        length = 3600 * _SECOND
     else:
-        length = _days_of(int(year), int(month) if month else None) * _DAY_S
-    return first, first + length - 1e-6, offset
+        days = 1 if day is not None else _days_of(int(year), int(month) if month else None)
+        length = days * 86400 * _SECOND
+    return first, first + length - 1, offset
 
 
 def _days_of(year: int, month: int | None) -> int:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from sqlalchemy import ColumnElement, FromClause, Row, Select, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, exists, func, select, tuple_
+from sqlalchemy.sql.util import ClauseAdapter
 
 from filmless.access import audit, policy
 from filmless.access.policy import Action
@@ -155,18 +156,17 @@ class _Search:
         self.visible = policy.visible_studies(principal)
         self.level = query.level
         self.leftover: list[Key] = []
-        clauses = [*self._conditions(), *self._scope()]
+        self.narrowings: list[Select[Any]] = []
+        self.own: list[ColumnElement[bool]] = []
+        self.elsewhere: dict[Level, list[ColumnElement[bool]]] = {}
+        self._read_keys()
         self.wants = set(query.wanted)
         self.looks_at = self.wants | {key.tag for key in self.leftover}
         self.needs_headers = self.level is Level.IMAGE and (
             query.wants_all or any(at.is_in_header(tag) for tag in self.looks_at)
         )
         self.order, self.descending = self._order()
-        self.statement = (
-            self._select()
-            .where(*clauses)
-            .order_by(*(column.desc() if self.descending else column for column in self.order))
-        )
+        self.statement: Select[Any] | None = None
         self.parse = functools.lru_cache(maxsize=64)(_parse)
         self.headers_of = functools.lru_cache(maxsize=_SERIES_HELD)(self._read_headers)
 
@@ -177,31 +177,51 @@ class _Search:
         """Whether the statement says all, so that it can also count and skip."""
         return not self.leftover and not self.query.keys.moments and self.query.keys.offset is None
 
-    def _conditions(self) -> list[ColumnElement[bool]]:
+    def _read_keys(self) -> None:
         """Say the keys as SQL, level by level; what SQL cannot say remains in `leftover`."""
-        own: list[ColumnElement[bool]] = []
-        elsewhere: dict[Level, list[ColumnElement[bool]]] = {}
         moved = self.query.keys.offset is not None
         for key in self.query.keys.matching:
             if moved and key.vr in {"DA", "TM"}:
                 self.leftover.append(key)
-                own.extend(self._in_any_zone(key))
+                self.own.extend(self._in_any_zone(key))
                 continue
             found = at.find_column(key.tag, self.level)
             if found is None:
                 self.leftover.append(key)
+                self.own.extend(self._in_attributes(key))
                 continue
             level, stored = found
             condition = conditions.condition_of(key, stored, self.dialect)
             if not condition.is_exact and at.is_supported(self.level, key.tag):
                 self.leftover.append(key)
+            if condition.narrowing is not None:
+                self.narrowings.append(condition.narrowing)
             if self._is_joined(level):
-                own.append(condition.clause)
+                self.own.append(condition.clause)
             else:
-                elsewhere.setdefault(level, []).append(condition.clause)
-        own.extend(self._moments())
-        own.extend(self._below(elsewhere))
-        return own
+                self.elsewhere.setdefault(level, []).append(condition.clause)
+        self.own.extend(self._moments())
+
+    def _in_attributes(self, key: Key) -> Iterator[ColumnElement[bool]]:
+        """Narrow by the text of the attributes among which the key's is kept."""
+        kept = at.level_of(key.tag)
+        if kept is Level.SERIES and self.level >= Level.SERIES:
+            yield from conditions.may_hold(series.c.attributes, key, self.dialect)
+        elif kept <= Level.STUDY and not at.is_of_the_archive(key.tag):
+            held = patients.c.attributes if self.level is Level.PATIENT else studies.c.attributes
+            yield from conditions.may_hold(held, key, self.dialect)
+
+    def _prepare(self, session: Connection) -> Select[Any]:
+        """Finish the statement; first see whether few studies can match."""
+        few = conditions.few_studies(session, self.narrowings)
+        if few is not None:
+            looked_up = studies.c.id.in_(few)
+            if self.level is Level.PATIENT:
+                self.elsewhere.setdefault(Level.STUDY, []).append(looked_up)
+            else:
+                self.own.append(looked_up)
+        direction = [column.desc() if self.descending else column for column in self.order]
+        return self._select().where(*self.own, *self._below(), *self._scope()).order_by(*direction)
 
     def _is_joined(self, level: Level) -> bool:
         """Whether the row of that level is in the statement's FROM."""
@@ -224,34 +244,35 @@ class _Search:
                 narrow = conditions.span if self.query.keys.offset is None else conditions.dates_in_any_zone
                 yield narrow(found[1].column, low, high)
 
-    def _below(self, elsewhere: dict[Level, list[ColumnElement[bool]]]) -> Iterator[ColumnElement[bool]]:
-        """Say keys of lower levels as EXISTS: one row below must hold all of them."""
-        if not elsewhere:
+    def _below(self) -> Iterator[ColumnElement[bool]]:
+        """Say keys of lower levels as a list of the rows that have one below which holds all of them."""
+        if not self.elsewhere:
             return
-        lowest = max(elsewhere)
+        lowest = max(self.elsewhere)
         source: FromClause = {Level.STUDY: studies, Level.SERIES: series, Level.IMAGE: instances}[lowest]
-        links: list[ColumnElement[bool]] = []
         if lowest is Level.IMAGE:
             source = source.join(uids, instances.c.sop_class_key == uids.c.id)
-            if self.level is Level.SERIES:
-                links.append(instances.c.series_key == series.c.id)
-            else:
+            if self.level <= Level.STUDY:
                 source = source.join(series, instances.c.series_key == series.c.id)
-        if lowest >= Level.SERIES and self.level <= Level.STUDY:
-            if self.level is Level.STUDY:
-                links.append(series.c.study_key == studies.c.id)
-            else:
-                source = source.join(studies, series.c.study_key == studies.c.id)
+        if lowest >= Level.SERIES and self.level is Level.PATIENT:
+            source = source.join(studies, series.c.study_key == studies.c.id)
+        given = [clause for clauses in self.elsewhere.values() for clause in clauses]
+        mine: ColumnElement[Any]
+        theirs: ColumnElement[Any]
         if self.level is Level.PATIENT:
-            links.append(studies.c.patient_key == patients.c.id)
+            mine, theirs = patients.c.id, studies.c.patient_key
             if self.visible is not None:
-                links.append(self.visible)
-        given = [clause for clauses in elsewhere.values() for clause in clauses]
-        outer = {Level.PATIENT: patients, Level.STUDY: studies, Level.SERIES: series}[self.level]
-        yield exists(select(1).select_from(source).where(*links, *given).correlate(outer))
+                given.append(self.visible)
+        elif self.level is Level.STUDY:
+            mine, theirs = studies.c.id, series.c.study_key
+        else:
+            mine, theirs = series.c.id, instances.c.series_key
+        yield mine.in_(select(theirs).select_from(source).where(*given).correlate(None))
 
     def _scope(self) -> Iterator[ColumnElement[bool]]:
         if self.level is Level.PATIENT:
+            if self.elsewhere:
+                return  # it says so already
             seen = [studies.c.patient_key == patients.c.id]
             yield exists(select(1).where(*seen, *([] if self.visible is None else [self.visible])).correlate(patients))
         elif self.visible is not None:
@@ -344,7 +365,8 @@ class _Search:
             (at.PATIENT_INSTANCES, func.sum(others.c.number_of_study_related_instances)),
         ):
             if tag in asked:
-                yield f"count_{tag}", select(counted).where(others.c.patient_key == mine).scalar_subquery()
+                seen = [] if self.visible is None else [ClauseAdapter(others).traverse(self.visible)]
+                yield f"count_{tag}", select(counted).where(others.c.patient_key == mine, *seen).scalar_subquery()
         if at.SOP_CLASSES_IN_STUDY in asked and self.level is not Level.PATIENT:
             their, classes, theirs = series.alias("their_series"), uids.alias("classes"), instances.alias("theirs")
             joined: ColumnElement[Any]
@@ -370,13 +392,15 @@ class _Search:
         self, *, limit: int, offset: int = 0, after: tuple[Any, ...] | None = None
     ) -> list[tuple[tuple[Any, ...], JsonDataset | None]]:
         """Run the statement for one page; give each row's position and its data set, None when it does not match."""
-        statement = self.statement.limit(limit)
-        if offset:
-            statement = statement.offset(offset)
-        if after is not None:
-            position = tuple_(*self.order)
-            statement = statement.where(position < after if self.descending else position > after)
         with self.archive.reading() as session:
+            if self.statement is None:
+                self.statement = self._prepare(session)
+            statement = self.statement.limit(limit)
+            if offset:
+                statement = statement.offset(offset)
+            if after is not None:
+                position = tuple_(*self.order)
+                statement = statement.where(position < after if self.descending else position > after)
             rows = session.execute(statement).all()
         return [(tuple(row[-len(self.order) :]), self._dataset(row)) for row in rows]
 
