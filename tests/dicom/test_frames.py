@@ -261,6 +261,15 @@ def test_no_fragments_are_no_frames() -> None:
     assert locate_frames(fragments(frames=3)).count == 0
 
 
+def test_fragments_under_a_defined_length_are_found() -> None:
+    content = make.item() + make.item(b"aa") + make.item(b"bb")
+    data = make.element(0x00280008, "IS", b"2 ") + make.element(0x7FE00010, "OB", content)
+
+    header = scan(data, transfer_syntax_uid=make.RLE)
+
+    assert cut(header, locate_frames(header)) == [b"aa", b"bb"]
+
+
 def test_frames_are_found_by_reading_when_only_the_beginning_was_scanned() -> None:
     data = make.part10(make.encapsulated([bytes(3000), bytes(2000), bytes(1000)], fragments_per_frame=2), make.RLE)
     whole = locate_frames(scan(data))

@@ -39,7 +39,7 @@ class FrameTable:
     frame_bits : length of one native frame in bits; 0 for encapsulated
     fragment_lengths : of each fragment in order (encapsulated); they follow each other, 8 bytes apart
     first_fragments : index of each frame's first fragment, and the number of fragments at the end
-    final_lengths : true length of each frame where an extended offset table says it; empty else
+    flaws : in words, what is wrong with the pixel data; not packed
     """
 
     count: int
@@ -200,7 +200,11 @@ def locate_frames(header: Header, *, read_at: Callable[[int, int], bytes] | None
 
 
 def _is_encapsulated(header: Header, element: Element) -> bool:
-    return header.is_undefined_length(element)
+    """Whether there are fragments: the length is undefined, or some writer computed it all the same."""
+    if header.is_undefined_length(element):
+        return True
+    begin = bytes(header.buffer[element.offset : element.offset + 4])
+    return get_syntax(header.transfer_syntax_uid).is_encapsulated and begin == b"\xfe\xff\x00\xe0"
 
 
 def _locate_native(header: Header, element: Element) -> FrameTable:

@@ -996,7 +996,7 @@ def _check(header: Header, start: int) -> None:
     """Hold the limit on the header's length, and note elements out of order."""
     raw = header._raw
     tags = list(raw)
-    if any(tags[i] > tags[i + 1] for i in range(len(tags) - 1)):
+    if tags != sorted(tags):
         header.flaws.append("the elements are not in ascending order")
     size = header._source.total - start
     limit = header.limits.header_max_bytes
