@@ -84,6 +84,8 @@ class Association(UpperLayer):
                 pdus.INVALID_PDU_PARAMETER_VALUE,
             )
         self._pdu_left -= length + 4
+        if 0 < self._pdu_left < _PDV_HEAD.size:
+            self._violated(f"{self._pdu_left} stray bytes after a PDV", pdus.INVALID_PDU_PARAMETER_VALUE)
         self._pdv_left = length - 2
 
     def read_command(self, wait_s: float) -> tuple[Context, Command]:

@@ -58,7 +58,6 @@ def handle_store(archive: Archive, request: Request) -> Sink | Outcome:
             sop_class_uid=request.sop_class_uid,
             sop_instance_uid=request.sop_instance_uid,
             transfer_syntax_uid=request.transfer_syntax_uid,
-            called_ae=archive.settings.ae_title,
             request=admitted.association,
         )
     except FilmlessError as error:
