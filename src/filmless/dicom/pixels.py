@@ -630,6 +630,8 @@ def encode_frame(frame: Frame, transfer_syntax_uid: str) -> tuple[bytes, PixelFo
     elif transfer_syntax_uid == JPEG_LOSSLESS_SV1:
         data = _encode(lambda codecs: _encode_jpeg_lossless(codecs, _unsigned(pixels)))
     elif transfer_syntax_uid == JPEG_XL_LOSSLESS:
+        if form.samples_per_pixel > 1 and not is_rgb:
+            raise NotAcceptable(f"JPEG XL decoders give RGB: {photometric} cannot be kept as it is")
         data = _encode(
             lambda codecs: codecs.jpegxl_encode(
                 _unsigned(pixels), lossless=True, effort=3, usecontainer=False, numthreads=1

@@ -84,32 +84,42 @@ def resize(image: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
 
     if image.shape[:2] == (rows, columns):
         return image
-    image = _shrink_whole(image, max(image.shape[0] // (2 * rows), 1), max(image.shape[1] // (2 * columns), 1))
+    down, across = max(image.shape[0] // (2 * rows), 1), max(image.shape[1] // (2 * columns), 1)
+    height, width = image.shape[0] / down, image.shape[1] / across
+    image = _shrink_whole(image, down, across)
     channels = [image] if image.ndim == 2 else [image[..., channel] for channel in range(image.shape[2])]
-    scaled = [_resample(_resample(channel.astype(np.float32), rows).T, columns).T for channel in channels]
+    scaled = [
+        _resample(_resample(channel.astype(np.float32), rows, height).T, columns, width).T for channel in channels
+    ]
     joined = scaled[0] if image.ndim == 2 else np.stack(scaled, -1)
     return np.asarray(np.clip(np.rint(joined), 0, 255), np.uint8)
 
 
 def _shrink_whole(image: NDArray[Any], down: int, across: int) -> NDArray[Any]:
-    """Shrink by whole factors: cheap, and leaves the fine work little to do. A rest at the edge is dropped."""
+    """Shrink by whole factors: cheap, and leaves the fine work little to do. The edge is repeated to fill a block."""
     import numpy as np
 
     if down == 1 and across == 1:
         return image
-    rows, columns = image.shape[0] // down, image.shape[1] // across
-    blocks = image[: rows * down, : columns * across].reshape(rows, down, columns, across, *image.shape[2:])
+    rows, columns = ceil(image.shape[0] / down), ceil(image.shape[1] / across)
+    rest = [(0, rows * down - image.shape[0]), (0, columns * across - image.shape[1])]
+    if rest != [(0, 0), (0, 0)]:
+        image = np.pad(image, rest + [(0, 0)] * (image.ndim - 2), mode="edge")
+    blocks = image.reshape(rows, down, columns, across, *image.shape[2:])
     return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
 
 
-def _resample(image: NDArray[Any], target: int) -> NDArray[Any]:
-    """Scale the first axis with a triangle filter that is wide enough to see every row."""
+def _resample(image: NDArray[Any], target: int, extent: float) -> NDArray[Any]:
+    """Scale the first axis with a triangle filter that is wide enough to see every row.
+
+    `extent` is how much of the rows counts: the last block of `_shrink_whole` may reach beyond the image.
+    """
     import numpy as np
 
     source = image.shape[0]
-    if source == target:
+    if source == target == extent:
         return image
-    scale = source / target
+    scale = extent / target
     support = max(scale, 1.0)
     centers = (np.arange(target) + 0.5) * scale - 0.5
     first = np.floor(centers - support).astype(np.int64) + 1

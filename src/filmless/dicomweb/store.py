@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, Protocol, cast
@@ -299,10 +300,13 @@ class _Store:
         self, pipe: BodyPipe, boundary: str | None, principal: Principal, study: str | None, outcome: Outcome
     ) -> None:
         """Store the parts one after the other, in a thread."""
+        name = str(uuid.uuid4())  # one audit row for all that this request brings of a study
         for stream in _streams(pipe, boundary):
             head = _Head(stream)
             try:
-                receipt = receive(self.archive, principal, cast("BinaryIO", head), expected_study_uid=study)
+                receipt = receive(
+                    self.archive, principal, cast("BinaryIO", head), expected_study_uid=study, request=name
+                )
             except ClientDisconnect:
                 raise
             except FilmlessError as error:
