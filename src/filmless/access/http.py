@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 COOKIE: Final = "filmless_session"
 CHALLENGE: Final = 'Bearer realm="Filmless"'
-DOORS: Final = {"/dicomweb": "dicomweb", "/api": "api"}
+DOORS: Final = {"/dicomweb": "dicomweb", "/api": "api", "/metrics": "metrics"}
 """Paths behind which callers are recognised, and the names of their doors; elsewhere nobody needs to be."""
 
 MEMORY_MAX: Final = 10_000

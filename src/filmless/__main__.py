@@ -1,0 +1,6 @@
+"""`filmless` and `python -m filmless`."""
+
+from filmless.cli.main import main
+
+if __name__ == "__main__":
+    main()

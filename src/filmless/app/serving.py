@@ -1,0 +1,120 @@
+"""`filmless serve`: checks what would fail later, makes the first administrator, then hands over to the supervisor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from filmless.access import people
+from filmless.access.principal import SYSTEM
+from filmless.app.logs import configure_logs
+from filmless.app.supervisor import Child, Ready, Runner, Supervisor, check_free
+from filmless.archive import Archive
+from filmless.config import Settings
+
+Administrator = tuple[str, str]
+
+
+def prepare(settings: Settings, roles: tuple[str, ...], administrator: Administrator | None) -> str | None:
+    """Make sure that we can serve; return the one-time setup link when nobody administers yet.
+
+    Raises
+    ------
+    Refused: an address is taken, or the administrator's name or password is not good enough.
+    Unavailable: the data folder or the database cannot be used.
+    """
+    if "web" in roles:
+        check_free(settings.http, "http")
+    if "dicom" in roles:
+        check_free(settings.dicom, "dicom")
+        if settings.dicom_tls:
+            check_free(settings.dicom_tls, "dicom_tls")
+    with Archive.open(settings) as archive:
+        token = people.setup_link(archive)
+        if token and administrator:
+            name, password = administrator
+            people.add_person(archive, SYSTEM("serve"), name=name, role="administrator", password=password)
+            token = people.setup_link(archive)
+    return f"{address_of(settings)}/setup?token={token}" if token else None
+
+
+def address_of(settings: Settings) -> str:
+    """Return the address that people open in the browser."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    scheme = "https" if settings.http_tls_certificate else "http"
+    return f"{scheme}://{settings.http.replace('0.0.0.0', 'localhost')}"  # noqa: S104
+
+
+def prepare_metrics(folder: Path) -> None:
+    """Give the processes of this machine one folder to keep their counters in, empty at start."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.resolve())
+
+
+def run(
+    settings: Settings,
+    *,
+    roles: tuple[str, ...] = ("web", "dicom", "worker"),
+    administrator: Administrator | None = None,
+    on_ready: Callable[[], None] | None = None,
+) -> int:
+    """Serve until told to stop; return the exit code."""
+    configure_logs(settings, "supervisor")
+    setup_link = prepare(settings, roles, administrator)
+    prepare_metrics(settings.data / "run" / f"metrics-{'-'.join(roles)}")
+    supervisor = Supervisor(settings, children_of(settings, roles), on_ready or announce(settings, roles, setup_link))
+    return supervisor.run()
+
+
+def announce(settings: Settings, roles: tuple[str, ...], setup_link: str | None) -> Callable[[], None]:
+    """Return what prints the addresses once all processes serve."""
+
+    def say() -> None:
+        lines = []
+        if "web" in roles:
+            lines.append(f"Filmless is ready: {address_of(settings)}")
+        if "dicom" in roles:
+            lines.append(f"DICOM listener:    {settings.ae_title} at {settings.dicom}")
+        if setup_link:
+            lines.append(f"Nobody administers yet. Open this link once, within a day: {setup_link}")
+        sys.stdout.write("\n".join([*lines, ""]))
+        sys.stdout.flush()
+
+    return say
+
+
+def children_of(settings: Settings, roles: tuple[str, ...]) -> list[Child]:
+    """Import what the processes need, before any is forked, and list them."""
+    children: list[Child] = []
+    if "web" in roles:
+        from filmless.app.web import run_web
+
+        children += [Child("web", run_web) for _ in range(settings.web_workers)]
+    if "dicom" in roles:
+        children += [Child("dicom", dicom_runner()) for _ in range(settings.dicom_processes)]
+    if "worker" in roles:
+        from filmless.app.worker import run_worker
+
+        children.append(Child("worker", run_worker))
+    return children
+
+
+def dicom_runner() -> Runner:
+    """Return what serves DICOM until SIGTERM."""
+    import signal
+    import threading
+
+    from filmless.scp.server import serve
+
+    def run_dicom(settings: Settings, ready: Ready) -> None:
+        stop = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        with Archive.open(settings) as archive:
+            serve(archive, stop=stop, ready=ready)
+
+    return run_dicom

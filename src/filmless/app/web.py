@@ -1,0 +1,173 @@
+"""The web application: DICOMweb, the API and the screen under one roof, and the server that runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from filmless.access.http import Authentication
+from filmless.api.app import create_api
+from filmless.app.health import Health
+from filmless.app.screen import Screen
+from filmless.archive import Archive
+from filmless.config import Settings, host_and_port
+from filmless.dicomweb.app import create_dicomweb
+
+log = structlog.get_logger()
+
+CONTENT_SECURITY_POLICY = (
+    b"default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    b"img-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
+    b"form-action 'self'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
+]
+
+REQUESTS = Counter("filmless_http_requests_total", "HTTP requests answered.", ["door", "method", "status"])
+SECONDS = Histogram(
+    "filmless_http_request_seconds",
+    "Time from a request to the first byte of its answer.",
+    ["door"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+
+
+class Doors:
+    """Send each request to the door that its path names."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.dicomweb = create_dicomweb(archive)
+        self.api = create_api(archive)
+        self.health = Health(archive)
+        self.screen = Screen()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route one request; the application under a prefix sees its path below it."""
+        if scope["type"] != "http":
+            return
+        app, prefix = self.find(scope["path"])
+        if prefix:
+            scope = {**scope, "root_path": scope.get("root_path", "") + prefix}
+        await app(scope, receive, send)
+
+    def find(self, path: str) -> tuple[ASGIApp, str]:
+        """Return the application for a path and the prefix it is mounted at."""
+        for prefix, app in (("/dicomweb", self.dicomweb), ("/api/v1", self.api)):
+            if path == prefix or path.startswith(prefix + "/"):
+                return app, prefix
+        if path in {"/healthz", "/readyz", "/metrics"}:
+            return self.health, ""
+        return self.screen, ""
+
+
+def door_of(path: str) -> str:
+    """Name the door of a path, for metrics: a bounded set."""
+    first = path.split("/", 2)[1] if path.startswith("/") else ""
+    return first if first in {"dicomweb", "api", "healthz", "readyz", "metrics"} else "screen"
+
+
+class Envelope:
+    """What every answer carries, and what every request counts."""
+
+    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
+        self.app = app
+        self.headers = list(SECURITY_HEADERS)
+        if is_https:
+            self.headers.append((b"strict-transport-security", b"max-age=31536000"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Add security headers, count and time the answer, and answer 500 for a bug."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, door, is_started = time.perf_counter(), door_of(scope["path"]), False
+
+        async def outgoing(message: MutableMapping[str, Any]) -> None:
+            nonlocal is_started
+            if message["type"] == "http.response.start":
+                is_started = True
+                message["headers"] = [*message.get("headers", []), *self.headers]
+                if door != "dicomweb":
+                    message["headers"].append((b"content-security-policy", CONTENT_SECURITY_POLICY))
+                REQUESTS.labels(door, scope["method"], str(message["status"])).inc()
+                SECONDS.labels(door).observe(time.perf_counter() - began)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, outgoing)
+        except Exception:  # the outermost line of the door
+            log.exception("a request failed", door=door, method=scope["method"])
+            if is_started:
+                raise
+            await _send_bug(outgoing)
+
+
+async def _send_bug(send: Callable[[Message], Any]) -> None:
+    body = b'{"title":"Internal error","status":500,"detail":"Filmless met a fault of its own; the log has it."}'
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def is_https(settings: Settings) -> bool:
+    """Whether browsers reach us over TLS, from ourselves or from a proxy in front."""
+    return bool(settings.http_tls_certificate) or (settings.public_url or "").startswith("https://")
+
+
+def create_web(archive: Archive) -> ASGIApp:
+    """Build the whole web application."""
+    return Envelope(Authentication(Doors(archive), archive), is_https=is_https(archive.settings))
+
+
+def run_web(settings: Settings, ready: Callable[[], None]) -> None:
+    """Serve HTTP until SIGTERM."""
+    archive = Archive.open(settings)
+    try:
+        asyncio.run(_serve(settings, create_web(archive), ready))
+    finally:
+        archive.close()
+
+
+async def _serve(settings: Settings, app: ASGIApp, ready: Callable[[], None]) -> None:
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
+    from granian.server.embed import Server
+
+    host, port = host_and_port(settings.http)
+    server = Server(
+        app,
+        host,
+        port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.auto,
+        websockets=False,
+        log_enabled=False,
+        backlog=1024,
+        ssl_cert=settings.http_tls_certificate,
+        ssl_key=settings.http_tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,
+    )
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, server.stop)
+    serving = loop.create_task(server.serve())
+    while not serving.done():
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1" if host in {"0.0.0.0", ""} else host, port)  # noqa: S104
+            writer.close()
+            break
+        await asyncio.sleep(0.01)
+    ready()
+    await serving
