@@ -143,6 +143,7 @@ instances = Table(
     Column("number_of_frames", Integer, nullable=False),  # 0: no pixel data
     Column("rows", Integer),
     Column("columns", Integer),
+    Column("bits_allocated", Integer),
     Column("flags", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
     sqlite_autoincrement=True,

@@ -226,6 +226,7 @@ def upgrade() -> None:
         sa.Column("number_of_frames", sa.Integer(), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=True),
         sa.Column("columns", sa.Integer(), nullable=True),
+        sa.Column("bits_allocated", sa.Integer(), nullable=True),
         sa.Column("flags", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["series_key"], ["series.id"], name="fk_instances_series_key"),
