@@ -145,6 +145,7 @@ def _rows(stream: random.Random) -> Iterator[tuple[dict[str, Any], ...]]:
                 "number_of_frames": 1,
                 "rows": 64,
                 "columns": 64,
+                "bits_allocated": 16,
                 "flags": 0,
                 "created_at": now,
             },

@@ -96,8 +96,12 @@ class Settings(BaseSettings):
     disk_reserve_bytes: int = Field(256 << 20, description="Below this much free disk nothing is accepted.", ge=0)
 
     # What may go out
-    query_page_max: int = Field(1000, description="Most matches in one page of a query.", ge=1)
-    query_page_default: int = Field(100, description="Matches in a page when the caller names no limit.", ge=1)
+    query_page_max: int = Field(10_000, description="Most matches in one page of a query.", ge=1)
+    query_page_default: int = Field(
+        1000,
+        description="Matches in a page across studies when the caller names no limit; within a study, the most.",
+        ge=1,
+    )
     find_matches_max: int = Field(100_000, description="Most matches of one C-FIND.", ge=1)
     decode_timeout_s: float = Field(30.0, description="Longest time to decode one frame.", gt=0)
     decode_memory_bytes: int = Field(4 << 30, description="Memory of one decoder process.", ge=256 << 20)

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from filmless.access.http import unauthorised
 from filmless.access.principal import Principal
 from filmless.dicom.dictionary import tag_of, vr_of
+from filmless.dicomweb.answers import principal_of, service_url
 from filmless.errors import NotAcceptable, Refused
 from filmless.query import attributes as at
 from filmless.query.search import JsonDataset, Level, Options, Query, Wanted, find_page, read_query
@@ -91,10 +91,7 @@ def search_routes(archive: Archive) -> list[BaseRoute]:
 
 def _endpoint(archive: Archive, resource: Resource) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        principal: Principal | None = request.scope.get("filmless.principal")
-        if principal is None:
-            return unauthorised()
-        return await run_in_threadpool(search, archive, principal, resource, request)
+        return await run_in_threadpool(search, archive, principal_of(request), resource, request)
 
     return endpoint
 
@@ -120,7 +117,7 @@ def search(archive: Archive, principal: Principal, resource: Resource, request: 
     query = read_query(resource.level, asked.identifier, asked.options, wanted=wanted, wants_all=asked.includes_all)
     limit = _limit(archive, request, asked)
     page = find_page(archive, principal, query, limit=limit, offset=asked.offset)
-    service = _service(archive, request)
+    service = service_url(archive, request)
     for dataset in page.datasets:
         _finish(dataset, resource, named, service)
     headers = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding"}
@@ -288,16 +285,6 @@ def _finish(dataset: JsonDataset, resource: Resource, named: Mapping[str, Any], 
 def _uid(dataset: JsonDataset, tag: str) -> str:
     uid: str = dataset[tag]["Value"][0]
     return uid
-
-
-def _service(archive: Archive, request: Request) -> str:
-    """Give the address of the service as the caller sees it."""
-    public = archive.settings.public_url
-    root: str = request.scope.get("root_path", "")
-    if public:
-        return public.rstrip("/") + root
-    scheme = "https" if request.scope.get("filmless.is_secure") else request.url.scheme
-    return f"{scheme}://{request.headers.get('host') or request.url.netloc}{root}"
 
 
 def _warnings(query: Query, named: Mapping[str, Any], *, has_more: bool) -> list[str]:

@@ -122,6 +122,7 @@ IMAGE_COLUMNS: Final[Mapping[str, Stored]] = {
     NUMBER_OF_FRAMES: Stored(instances.c.number_of_frames, Form.NUMBER),
     ROWS: Stored(instances.c.rows, Form.NUMBER),
     COLUMNS: Stored(instances.c.columns, Form.NUMBER),
+    BITS_ALLOCATED: Stored(instances.c.bits_allocated, Form.NUMBER),
 }
 
 PATIENT_COUNTS: Final = frozenset({PATIENT_STUDIES, PATIENT_SERIES, PATIENT_INSTANCES})
@@ -150,7 +151,9 @@ _COLUMNS_BY_LEVEL: Final = (
     (Level.IMAGE, IMAGE_COLUMNS),
 )
 
-_OF_THE_ROW: Final = frozenset({SOP_INSTANCE_UID, SOP_CLASS_UID, INSTANCE_NUMBER, NUMBER_OF_FRAMES, ROWS, COLUMNS})
+_OF_THE_ROW: Final = frozenset(
+    {SOP_INSTANCE_UID, SOP_CLASS_UID, INSTANCE_NUMBER, NUMBER_OF_FRAMES, ROWS, COLUMNS, BITS_ALLOCATED}
+)
 
 
 def level_of(tag: str) -> Level:

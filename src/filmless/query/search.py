@@ -335,6 +335,7 @@ class _Search:
                 instances.c.number_of_frames,
                 instances.c.rows,
                 instances.c.columns,
+                instances.c.bits_allocated,
                 uids.c.uid.label("sop_class_uid"),
             ]
             if at.AVAILABLE_SYNTAX in self.wants:
@@ -452,6 +453,7 @@ class _Search:
                 (at.NUMBER_OF_FRAMES, "IS", "number_of_frames"),
                 (at.ROWS, "US", "rows"),
                 (at.COLUMNS, "US", "columns"),
+                (at.BITS_ALLOCATED, "US", "bits_allocated"),
             ):
                 if values[name] is not None and (values[name] or tag == at.INSTANCE_NUMBER):
                     known[tag] = {"vr": vr, "Value": [values[name]]}

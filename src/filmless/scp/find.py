@@ -11,7 +11,7 @@ from filmless.access.principal import Principal
 from filmless.errors import FilmlessError, NotAllowed, Refused, Unavailable
 from filmless.query import attributes as at
 from filmless.query import matching
-from filmless.query.search import JsonDataset, Level, Options, Query, find_all, read_query
+from filmless.query.search import JsonDataset, Level, Options, Query, find_all, read_query, wanted_of
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
@@ -67,7 +67,7 @@ def handle_find(
                 return
             yield pending, answer(dataset, query, identifier)
     except FilmlessError as error:
-        log.info("C-FIND was refused", kind=type(error).__name__, door=principal.door)
+        log.info("find_refused", kind=type(error).__name__, peer=principal.name)
         yield status_of(error), _comment(str(error))
         return
     yield SUCCESS, None
@@ -119,7 +119,8 @@ def read_identifier(identifier: JsonDataset, sop_class_uid: str, options: Option
     """
     levels = MODELS[sop_class_uid]
     level = _read_level(identifier, levels)
-    query = read_query(level, identifier, options)
+    wanted = {at.RETRIEVE_AE: None, at.AVAILABILITY: None, **wanted_of(identifier)}
+    query = read_query(level, identifier, options, wanted=wanted)
     if not options.relational:
         for above in levels[: levels.index(level)]:
             _require_unique_key(query, at.UNIQUE_KEY[above], above)
