@@ -170,7 +170,7 @@ def to_json(
     ------
     Refused: the data set has more elements, or is nested deeper, than the limits of its scan.
     """
-    header._source.budget = header.limits.elements_max
+    header.reading.budget = header.limits.elements_max
     root: JsonDataset = {}
     # Sequences wait on a list instead of Python's stack: (items still to write, where they go, path for bulk data).
     waiting: list[tuple[Header, JsonDataset, str]] = [(header, root, "")]
@@ -193,7 +193,7 @@ def _write_level(
 
     The one hot loop of this module: what most elements are, one value, is converted here without further calls.
     """
-    buffer, names, kinds, resolve, raw = header.buffer, _NAMES, _KINDS, header._vr, header._raw
+    buffer, names, kinds, resolve, raw = header.buffer, _NAMES, _KINDS, header.settled_vr, header.raw_elements
     singles = _SINGLES[header.is_little_endian]
     is_view = isinstance(buffer, memoryview)
     sets: charsets.CharacterSets | None = None
@@ -218,7 +218,7 @@ def _write_level(
                 continue
         elif kind == _SEQUENCE:
             items: list[JsonDataset] = []
-            for i, item in enumerate(header._items(raw[tag][0], offset, length)):
+            for i, item in enumerate(header.read_items(raw[tag][0], offset, length)):
                 inner: JsonDataset = {}
                 items.append(inner)
                 waiting.append((item, inner, f"{path}{names[tag]}/{i}/"))
