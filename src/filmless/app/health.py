@@ -105,7 +105,8 @@ def read_metrics(archive: Archive) -> bytes:
     """Return all metrics, summed over the processes of this machine."""
     registry = CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        multiprocess.MultiProcessCollector(registry)
+        collect: Any = multiprocess.MultiProcessCollector
+        collect(registry)
     collector: Any = ArchiveCollector(archive)
     registry.register(collector)
     return bytes(generate_latest(registry))

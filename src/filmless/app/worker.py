@@ -12,13 +12,14 @@ from filmless.access import peers
 from filmless.access.principal import SYSTEM
 from filmless.archive import Archive, events, jobs
 from filmless.archive.jobs import JobContext, Worker
-from filmless.archive.metadata import pack_series
+from filmless.archive.metadata import series_quiet
 from filmless.archive.processes import alive
 from filmless.config import Settings
 from filmless.errors import Unavailable
 from filmless.retrieve.instances import find_instances
 from filmless.retrieve.send import Progress, send
-from filmless.store.sweep import sweep
+from filmless.store.sweep import sweep_job
+from filmless.store.verify import verify_job
 
 KEEP_FINISHED_JOBS_S = 7 * 86400.0
 TIDY_INTERVAL_S = 3600.0
@@ -33,11 +34,6 @@ def run_worker(settings: Settings, ready: Callable[[], None]) -> None:
     with Archive.open(settings) as archive, alive(archive, "worker"):
         ready()
         Worker(archive, FUNCTIONS, schedules={"sweep": settings.sweep_interval_s, "tidy": TIDY_INTERVAL_S}).run(stop)
-
-
-def series_quiet(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
-    """Pack the metadata of a series that has been quiet for a while."""
-    pack_series(archive, args["series_key"])
 
 
 def send_study(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
@@ -60,11 +56,6 @@ def send_study(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
         raise Unavailable(f"{peer.ae_title} took {result.completed} of {len(instances)} instances")
 
 
-def run_sweep(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
-    """Adopt or remove what a crash left."""
-    sweep(archive)
-
-
 def tidy(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
     """Forget finished jobs and old events."""
     now = time.time()
@@ -76,6 +67,7 @@ def tidy(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
 FUNCTIONS: dict[str, JobFunction] = {
     "series_quiet": series_quiet,
     "send_study": send_study,
-    "sweep": run_sweep,
+    "sweep": sweep_job,
     "tidy": tidy,
+    "verify": verify_job,
 }

@@ -8,6 +8,7 @@ import typer
 
 from filmless.access import peers
 from filmless.access.policy import PEER_SERVICES
+from filmless.archive import Archive
 from filmless.cli.options import Config, Data, caller, open_archive
 from filmless.errors import NotFound, Refused
 
@@ -76,7 +77,7 @@ def peer_echo(
         raise typer.Exit(1)
 
 
-def find(archive: peers.Archive, ae: str) -> peers.Peer:
+def find(archive: Archive, ae: str) -> peers.Peer:
     """Return the peer to call under an AE title.
 
     Raises

@@ -51,7 +51,10 @@ def sign_in_for(archive: Archive) -> str:
 
 def run_demo(settings: Settings) -> int:
     """Serve the demo until told to stop; return the exit code."""
-    settings = settings.model_copy(update={"http": free_address(settings.http), "dicom": free_address(settings.dicom)})
+    changes = {"http": free_address(settings.http), "dicom": free_address(settings.dicom)}
+    if "log_level" not in settings.model_fields_set:
+        changes["log_level"] = "warning"  # the terminal is for the address and the sign-in
+    settings = settings.model_copy(update=changes)
     with Archive.open(settings) as archive:
         password = sign_in_for(archive)
 
