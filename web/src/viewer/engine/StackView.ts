@@ -14,7 +14,7 @@ export interface Look {
   isInverted: boolean;
 }
 
-const { ViewportType, Events } = Enums;
+const { ViewportType, Events, InterpolationType } = Enums;
 
 interface SliceActor {
   getProperty: () => {
@@ -27,6 +27,7 @@ interface SliceActor {
 export class StackView {
   private stackId: string | null = null;
   private frame: Frame | null = null;
+  private shownImage: Types.IImage | undefined;
   private look: Look | null = null;
   private appliedVoi = '';
 
@@ -53,8 +54,9 @@ export class StackView {
     return this.frame;
   }
 
+  /** The image on the screen; held here, since the cache may drop it while it is shown. */
   get image(): Types.IImage | undefined {
-    return this.frame ? cache.getImage(this.frame.imageId) : undefined;
+    return this.shownImage;
   }
 
   get size(): Size {
@@ -70,6 +72,7 @@ export class StackView {
     const frame = stack.frames[index];
     if (!frame) return;
     this.frame = frame;
+    this.shownImage = cache.getImage(frame.imageId);
     this.look = look;
     this.appliedVoi = '';
     if (this.stackId === stack.id && this.viewport.getCurrentImageIdIndex() === index) {
@@ -94,6 +97,7 @@ export class StackView {
   clear(): void {
     this.stackId = null;
     this.frame = null;
+    this.shownImage = undefined;
     this.look = null;
   }
 
@@ -153,6 +157,7 @@ export class StackView {
     const { lower, upper } = rangeOf(shown);
     transferFunction.setMappingRange(lower, upper);
     const property = actor.getProperty();
+    property.setInterpolationType(InterpolationType.LINEAR);
     property.setUseLookupTableScalarRange(true);
     property.setRGBTransferFunction(0, transferFunction);
   }

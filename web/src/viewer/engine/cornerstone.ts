@@ -7,6 +7,7 @@ import {
   metaData,
   registerImageLoader,
   RenderingEngine,
+  type Types,
 } from '@cornerstonejs/core';
 import { init as initLoader } from '@cornerstonejs/dicom-image-loader';
 import { Failure } from '../data/errors';
@@ -47,10 +48,10 @@ function start(): void {
 let isStarted = false;
 
 /** The one rendering engine. Made on first use; StrictMode mounts twice, so it must not be made per mount. */
-export function engine(): RenderingEngine {
+export function engine(): Types.IRenderingEngine {
   if (!isStarted) {
     if (!isCornerstoneInitialized()) start();
     isStarted = true;
   }
-  return getRenderingEngine<RenderingEngine>(ENGINE_ID) ?? new RenderingEngine(ENGINE_ID);
+  return getRenderingEngine(ENGINE_ID) ?? new RenderingEngine(ENGINE_ID);
 }

@@ -66,7 +66,7 @@ async function valuesOf(frame: Frame, format: PixelFormat, signal?: AbortSignal)
   return { data: grey.values, min: grey.min, max: grey.max, components: 1 };
 }
 
-async function createImage(imageId: string, signal?: AbortSignal): Promise<Types.IImage> {
+export async function createImage(imageId: string, signal?: AbortSignal): Promise<Types.IImage> {
   const frame = frameOf(imageId);
   const format = frame?.instance.pixels;
   if (!frame || !format) throw new Failure('unsupported', 'The object holds no pixels.');

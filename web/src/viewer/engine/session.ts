@@ -1,5 +1,5 @@
 /** Makes the screen follow the state: loads the frames that are wanted, shows them, plays, and loads ahead. */
-import { cache, Enums, eventTarget, imageLoader, type Types } from '@cornerstonejs/core';
+import { cache, Enums, eventTarget, type Types } from '@cornerstonejs/core';
 import { advance, RATE_WITHOUT_DATA, rateFromData } from '../data/cine';
 import type { StackDisplaySet } from '../data/displaySets';
 import { asFailure, withTimeout } from '../data/errors';
@@ -21,7 +21,7 @@ import {
   visiblePanes,
 } from '../state/store';
 import { cacheBytes, engine } from './cornerstone';
-import { rescaleOf } from './frameLoader';
+import { createImage, rescaleOf } from './frameLoader';
 import { forgetFrames, registerFrames } from './metadata';
 import { type Look, StackView } from './StackView';
 
@@ -148,14 +148,17 @@ class Session {
   }
 
   private async load(imageId: string, signal: AbortSignal): Promise<Types.IImage> {
-    const options = { signal, requestType: Enums.RequestType.Interaction, priority: 0 };
+    const cached = cache.getImage(imageId);
+    if (cached) return cached;
+    let image: Types.IImage;
     try {
-      return await withTimeout(imageLoader.loadAndCacheImage(imageId, options as never), LOAD_TIMEOUT_MS);
+      image = await withTimeout(createImage(imageId, signal), LOAD_TIMEOUT_MS);
     } catch (error) {
-      // A failed load must not stay in the cache, or trying again would fail from memory.
-      if (cache.getImageLoadObject(imageId)) cache.removeImageLoadObject(imageId);
       throw asFailure(error);
     }
+    // Not by way of Cornerstone's own loading: its cache rejects a promise nobody can catch when an image fails.
+    if (!signal.aborted && !cache.isLoaded(imageId)) cache.putImageSync(imageId, image);
+    return image;
   }
 
   private start(): void {

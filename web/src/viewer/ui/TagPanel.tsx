@@ -105,7 +105,6 @@ export function TagPanel() {
 function TagTable({ rows, onToggle }: { rows: TagRow[]; onToggle: (path: string) => void }) {
   const t = useTexts();
   const scroller = useRef<HTMLDivElement>(null);
-  // eslint-disable-next-line react-hooks/incompatible-library -- the compiler leaves this component alone, as it should
   const virtualizer = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
