@@ -15,6 +15,7 @@ import base64
 import math
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from filmless.dicom import charsets
@@ -26,8 +27,8 @@ JsonDataset = dict[str, Any]
 
 INLINE_MAX: Final = 1024
 
-_LOCAL, _PLAIN, _NAME, _LOCAL_ONE, _NUMBER, _BINARY, _SEQUENCE, _IS, _DS, _AT, _UI, _AE, _UR = range(13)
-_LOCAL_KINDS = frozenset({_LOCAL, _NAME, _LOCAL_ONE})
+_LOCAL, _NAME, _LOCAL_ONE, _PLAIN, _NUMBER, _BINARY, _SEQUENCE, _IS, _DS, _AT, _UI, _AE, _UR = range(13)
+_LAST_LOCAL = _LOCAL_ONE
 _KINDS = {
     "AE": _AE, "AS": _PLAIN, "AT": _AT, "CS": _PLAIN, "DA": _PLAIN, "DS": _DS, "DT": _PLAIN, "FD": _NUMBER,
     "FL": _NUMBER, "IS": _IS, "LO": _LOCAL, "LT": _LOCAL_ONE, "OB": _BINARY, "OD": _BINARY, "OF": _BINARY,
@@ -65,31 +66,42 @@ class _Names(dict[int, str]):
 _NAMES = _Names()
 
 
-def _integer(text: str) -> int | str | None:
+def _integer(value: bytes) -> int | str | None:
     """One value of IS. Not an integer: a string, because JSON must not say more or less than was sent."""
-    text = text.strip(" \0")
-    if not text:
+    value = value.strip(b" \0")
+    if not value:
         return None
     try:
-        return int(text) if "_" not in text else text
+        if b"_" not in value:
+            return int(value)
     except ValueError:
         try:
-            number = float(text)
-            return int(number) if number.is_integer() and "_" not in text else text
-        except (ValueError, OverflowError):
-            return text
+            number = float(value)
+            if number.is_integer():
+                return int(number)
+        except ValueError:
+            pass
+    return value.decode("latin-1")
 
 
-def _decimal(text: str) -> float | str | None:
-    """One value of DS."""
-    text = text.strip(" \0")
-    if not text:
+def _decimal(value: bytes) -> float | str | None:
+    """One value of DS; a string when it is no number, or one that JSON cannot hold."""
+    try:
+        number = float(value)
+        if number - number == 0 and b"_" not in value:
+            return number
+    except ValueError:
+        pass
+    value = value.strip(b" \0")
+    if not value:
         return None
     try:
-        number = float(text)
+        number = float(value)
+        if number - number == 0 and b"_" not in value:
+            return number
     except ValueError:
-        return text
-    return number if math.isfinite(number) and "_" not in text else text
+        pass
+    return value.decode("latin-1")
 
 
 def _finite(number: float) -> float | str:
@@ -123,35 +135,69 @@ def little_endian_value(header: Header, element: Element) -> bytes:
     return value if size is None or header.is_little_endian else swap_words(value, size)
 
 
-def _values(header: Header, tag: int, vr: str, kind: int, offset: int, length: int) -> tuple[str, list[Any] | str]:
-    """Convert what the main loop does not: (VR, values), or ("UN", base64) when the bytes do not suit the VR."""
-    buffer = header.buffer
-    if kind == _NUMBER:
-        code, size = _NUMBERS[vr]
-        if length % size:
-            return "UN", base64.b64encode(buffer[offset : offset + length]).decode()
-        numbers: list[Any] = list(
-            struct.unpack_from(f"{'<' if header.is_little_endian else '>'}{length // size}{code}", buffer, offset)
-        )
-        if code in "fd" and not all(map(math.isfinite, numbers)):
-            numbers = [_finite(number) for number in numbers]
-        if tag in _LUT_DESCRIPTORS and len(numbers) > 1 and numbers[0] < 0:
-            numbers[0] += 65536
-        return vr, numbers
-    if kind == _AT:
-        order = "<" if header.is_little_endian else ">"
-        parts = struct.unpack_from(f"{order}{length // 4 * 2}H", buffer, offset)
-        return vr, [f"{parts[i]:04X}{parts[i + 1]:04X}" for i in range(0, len(parts), 2)]
-    text = str(buffer[offset : offset + length], "latin-1")
-    if kind == _IS:
-        return vr, [_integer(part) for part in text.split("\\")]
+def _numbers(header: Header, tag: int, vr: str, offset: int, length: int) -> list[Any]:
+    """Numbers that are stored as such."""
+    code, size = _NUMBERS[vr]
+    order = "<" if header.is_little_endian else ">"
+    numbers: list[Any] = list(struct.unpack_from(f"{order}{length // size}{code}", header.buffer, offset))
+    if code in "fd" and not all(map(math.isfinite, numbers)):
+        return [_finite(number) for number in numbers]
+    if tag in _LUT_DESCRIPTORS and numbers[0] < 0:
+        numbers[0] += 65536
+    return numbers
+
+
+def _tags(header: Header, offset: int, length: int) -> list[str]:
+    order = "<" if header.is_little_endian else ">"
+    parts = struct.unpack_from(f"{order}{length // 4 * 2}H", header.buffer, offset)
+    return [f"{parts[i]:04X}{parts[i + 1]:04X}" for i in range(0, len(parts), 2)]
+
+
+def _attribute(header: Header, tag: int, vr: str, offset: int, length: int) -> dict[str, Any]:
+    """Convert a value that the hot loop leaves: of a rarer kind, or of several numbers."""
+    kind = _KINDS[vr]
+    value = bytes(header.buffer[offset : offset + length])
+    values: list[Any]
     if kind == _DS:
-        return vr, [_decimal(part) for part in text.split("\\")]
-    if kind == _UR:
-        return vr, [text.rstrip(" \0\r\n\t")]
-    if kind == _PLAIN:
-        return vr, [part or None for part in text.rstrip(" \0").split("\\")]
-    return vr, [part.strip(" \0") or None for part in text.split("\\")]  # AE, UI
+        values = [_decimal(part) for part in value.split(b"\\")]
+    elif kind == _NUMBER:
+        if length % _NUMBERS[vr][1]:
+            return {"vr": "UN", "InlineBinary": base64.b64encode(value).decode()}
+        values = _numbers(header, tag, vr, offset, length)
+    elif kind == _IS:
+        values = [_integer(part) for part in value.split(b"\\")]
+    elif kind == _AT:
+        values = _tags(header, offset, length)
+    else:  # UR has one value, AE and UI may have several; blanks on both sides do not count
+        text = value.decode("latin-1")
+        parts = [text.rstrip(" \0\r\n\t")] if kind == _UR else [part.strip(" \0") for part in text.split("\\")]
+        values = [part or None for part in parts]
+    if len(values) > 1 or (values and values[0] is not None):
+        return {"vr": vr, "Value": values}
+    return {"vr": vr}
+
+
+@dataclass(frozen=True, slots=True)
+class _Bulk:
+    """Which values are left to be fetched, and from where."""
+
+    uri: str | None
+    inline_max: int | None
+    skip_pixel_data: bool
+
+    def attribute(self, header: Header, element: Element, path: str) -> dict[str, Any] | None:
+        """A binary value inline or by its address; None to leave it out."""
+        is_long = self.inline_max is not None and element.length > self.inline_max
+        if is_long or (self.skip_pixel_data and not path and element.tag in PIXEL_TAGS):
+            if self.uri is None:
+                return None
+            return {"vr": element.vr, "BulkDataURI": f"{self.uri}/{path}{_NAMES[element.tag]}"}
+        value = little_endian_value(header, element)
+        return {"vr": element.vr, "InlineBinary": base64.b64encode(value).decode()}
+
+
+# A level that is still to be written: its header, where it goes, and its path in addresses of bulk data.
+_Waiting = tuple[Header, JsonDataset, str]
 
 
 def to_json(
@@ -171,33 +217,24 @@ def to_json(
     Refused: the data set has more elements, or is nested deeper, than the limits of its scan.
     """
     header.reading.budget = header.limits.elements_max
+    bulk = _Bulk(bulk_uri, inline_max, skip_pixel_data)
     root: JsonDataset = {}
-    # Sequences wait on a list instead of Python's stack: (items still to write, where they go, path for bulk data).
-    waiting: list[tuple[Header, JsonDataset, str]] = [(header, root, "")]
+    waiting: list[_Waiting] = [(header, root, "")]  # instead of Python's stack
     while waiting:
         level, out, path = waiting.pop()
-        _write_level(level, out, path, waiting, bulk_uri, inline_max, skip_pixel_data and not path)
+        _write_level(level, out, path, waiting, bulk)
     return root
 
 
-def _write_level(
-    header: Header,
-    out: JsonDataset,
-    path: str,
-    waiting: list[tuple[Header, JsonDataset, str]],
-    bulk_uri: str | None,
-    inline_max: int | None,
-    skip_pixel_data: bool,
-) -> None:
+def _write_level(header: Header, out: JsonDataset, path: str, waiting: list[_Waiting], bulk: _Bulk) -> None:
     """Write the elements of one level; items of sequences are put on `waiting`.
 
-    The one hot loop of this module: what most elements are, one value, is converted here without further calls.
+    The hot loop: text and single numbers, most of what there is, are converted here without a further call.
     """
-    buffer, names, kinds, resolve, raw = header.buffer, _NAMES, _KINDS, header.settled_vr, header.raw_elements
+    buffer, names, kinds, raw = header.buffer, _NAMES, _KINDS, header.raw_elements
     singles = _SINGLES[header.is_little_endian]
-    is_view = isinstance(buffer, memoryview)
     sets: charsets.CharacterSets | None = None
-    codec = ""
+    codec = "latin-1"
     tags = list(raw)
     ordered = sorted(tags)
     for tag in tags if tags == ordered else ordered:
@@ -205,73 +242,49 @@ def _write_level(
             continue
         vr, offset, length = raw[tag]
         if vr is None or vr == "UN":
-            vr = resolve(tag, vr, offset, length)
+            vr = header.settled_vr(tag, vr, offset, length)
         kind = kinds[vr]
         if not length:
             out[names[tag]] = {"vr": vr, "Value": []} if kind == _SEQUENCE else {"vr": vr}
-            continue
-        if kind == _NUMBER:
-            read, size = singles[vr]
-            if length == size:
-                (number,) = read(buffer, offset)
-                out[names[tag]] = {"vr": vr, "Value": [number if number - number == 0 else _finite(number)]}
-                continue
+        elif kind == _NUMBER and length == singles[vr][1]:
+            (number,) = singles[vr][0](buffer, offset)
+            out[names[tag]] = {"vr": vr, "Value": [number if number - number == 0 else _finite(number)]}
+        elif kind == _PLAIN:
+            text = str(buffer[offset : offset + length], "latin-1").rstrip(" \0")
+            if "\\" in text:
+                out[names[tag]] = {"vr": vr, "Value": [part or None for part in text.split("\\")]}
+            else:
+                out[names[tag]] = {"vr": vr, "Value": [text]} if text else {"vr": vr}
+        elif kind <= _LAST_LOCAL:
+            if sets is None:
+                sets = header.character_sets
+                codec = sets.codec
+            value = bytes(buffer[offset : offset + length])
+            text = charsets.decode(value, sets) if b"\x1b" in value else value.decode(codec, "replace")
+            text = text.rstrip(" \0")
+            if not text:
+                out[names[tag]] = {"vr": vr}
+            elif kind == _NAME:
+                out[names[tag]] = {"vr": vr, "Value": [name_groups(part) for part in text.split("\\")]}
+            elif kind == _LOCAL and "\\" in text:
+                out[names[tag]] = {"vr": vr, "Value": [part.rstrip(" \0") or None for part in text.split("\\")]}
+            else:
+                out[names[tag]] = {"vr": vr, "Value": [text]}
+        elif kind == _DS and b"\\" not in (value := bytes(buffer[offset : offset + length])):
+            number = _decimal(value)
+            out[names[tag]] = {"vr": vr} if number is None else {"vr": vr, "Value": [number]}
+        elif kind == _BINARY:
+            attribute = bulk.attribute(header, Element(tag, vr, offset, length), path)
+            if attribute is not None:
+                out[names[tag]] = attribute
         elif kind == _SEQUENCE:
             items: list[JsonDataset] = []
-            for i, item in enumerate(header.read_items(raw[tag][0], offset, length)):
-                inner: JsonDataset = {}
-                items.append(inner)
-                waiting.append((item, inner, f"{path}{names[tag]}/{i}/"))
             out[names[tag]] = {"vr": vr, "Value": items}
-            continue
-        elif kind == _BINARY:
-            if (inline_max is not None and length > inline_max) or (skip_pixel_data and tag in PIXEL_TAGS):
-                if bulk_uri is not None:
-                    out[names[tag]] = {"vr": vr, "BulkDataURI": f"{bulk_uri}/{path}{names[tag]}"}
-            else:
-                data = little_endian_value(header, Element(tag, vr, offset, length))
-                out[names[tag]] = {"vr": vr, "InlineBinary": base64.b64encode(data).decode()}
-            continue
+            for i, item in enumerate(header.read_items(raw[tag][0], offset, length)):
+                items.append({})
+                waiting.append((item, items[-1], f"{path}{names[tag]}/{i}/"))
         else:
-            value: Any = buffer[offset : offset + length]
-            if is_view:
-                value = bytes(value)
-            if kind == _PLAIN:
-                text = value.decode("latin-1").rstrip(" \0")
-                if "\\" not in text:
-                    out[names[tag]] = {"vr": vr, "Value": [text]} if text else {"vr": vr}
-                    continue
-            elif kind in _LOCAL_KINDS:
-                if sets is None:
-                    sets = header.character_sets
-                    codec = sets.codec
-                text = charsets.decode(value, sets) if b"\x1b" in value else value.decode(codec, "replace")
-                text = text.rstrip(" \0")
-                if not text:
-                    out[names[tag]] = {"vr": vr}
-                elif kind == _NAME:
-                    out[names[tag]] = {"vr": vr, "Value": [name_groups(part) for part in text.split("\\")]}
-                elif kind == _LOCAL and "\\" in text:
-                    out[names[tag]] = {"vr": vr, "Value": [part.rstrip(" \0") or None for part in text.split("\\")]}
-                else:
-                    out[names[tag]] = {"vr": vr, "Value": [text]}
-                continue
-            elif kind == _DS and b"_" not in value:
-                try:
-                    number = float(value)
-                except ValueError:
-                    pass
-                else:
-                    if number - number == 0:
-                        out[names[tag]] = {"vr": vr, "Value": [number]}
-                        continue
-        vr, values = _values(header, tag, vr, kind, offset, length)
-        if isinstance(values, str):
-            out[names[tag]] = {"vr": vr, "InlineBinary": values}
-        elif len(values) > 1 or (values and values[0] not in (None, "")):
-            out[names[tag]] = {"vr": vr, "Value": values}
-        else:
-            out[names[tag]] = {"vr": vr}
+            out[names[tag]] = _attribute(header, tag, vr, offset, length)
 
 
 def find_element(header: Header, path: str) -> Element:
