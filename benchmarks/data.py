@@ -144,7 +144,7 @@ class Source:
         number = self.studies
         self.studies += 1
         study = new_uid(1, self.random)
-        name = f"{self.random.choice(FAMILIES)}^{self.random.choice(GIVEN)}^{number}"
+        name = f"{self.random.choice(FAMILIES)}^{self.random.choice(GIVEN)}"
         date = f"{2024 + number % 3}{number % 12 + 1:02d}{number % 28 + 1:02d}"
         common = (
             head.replace(_STUDY.encode(), study.encode())

@@ -165,15 +165,25 @@ class Blobs:
                     if _KEY.fullmatch(key):
                         yield key
 
+    def keys_changed(self, since: float, before: float) -> Iterator[str]:
+        """Keys of the blobs that came between two times. A folder that nothing came into since is not read."""
+        for first in _names(self.root):
+            for second in _names(self.root / first) if len(first) == 2 else ():
+                folder = self.root / first / second
+                if folder.stat().st_mtime < since:
+                    continue
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        key = entry.name.removesuffix(self._suffix)
+                        if _KEY.fullmatch(key) and since <= _changed_at(entry) < before:
+                            yield key
+
     def leftovers(self, older_than: float) -> Iterator[Path]:
         """Temporary files last written before the time `older_than`: of writers that are gone."""
         with os.scandir(self.incoming) as entries:
             for entry in entries:
-                try:
-                    if entry.stat(follow_symlinks=False).st_mtime < older_than:
-                        yield Path(entry.path)
-                except FileNotFoundError:  # finished meanwhile
-                    continue
+                if 0 <= _changed_at(entry) < older_than:
+                    yield Path(entry.path)
 
     def usage(self) -> Usage:
         """Room on the disk."""
@@ -374,6 +384,13 @@ class BlobReader:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
+
+
+def _changed_at(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return -1.0
 
 
 def _chunks(descriptor: int, offset: int, length: int, chunk_bytes: int) -> Iterator[bytes]:

@@ -127,6 +127,8 @@ class Multipart:
                 raise Refused(f"the headers of a part are longer than {HEADERS_MAX_BYTES} bytes")
             searched = len(self._buffer)
             self._fill()
+        if end > length_max:
+            raise Refused(f"the headers of a part are longer than {HEADERS_MAX_BYTES} bytes")
         line = bytes(self._buffer[:end]).rstrip(b"\r")
         # An empty line may be followed at once by the delimiter, whose line end it then is.
         self._drop(end if not line and self._buffer.startswith(self._delimiter, end) else end + 1)

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final
 
-import orjson
 import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -304,7 +303,7 @@ def _instance_metadata(archive: Archive, principal: Principal, request: Request)
     headers = [("Content-Type", media_type), ("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
     if is_fresh(request, etag):
         return not_modified(headers)
-    return Answer(200, headers, orjson.dumps([metadata.instance_metadata(archive, record)]))
+    return Answer(200, headers, metadata.instance_metadata(archive, record))
 
 
 def _metadata(archive: Archive, principal: Principal, request: Request) -> Answer:

@@ -132,7 +132,7 @@ def find_page(archive: Archive, principal: Principal, query: Query, *, limit: in
         found = [dataset for _, dataset in rows if dataset is not None]
     else:
         found = []
-        for number, dataset in enumerate(search.all()):
+        for number, dataset in enumerate(search.all(min(offset + limit + 1, ROWS_PER_STATEMENT))):
             if number >= offset:
                 found.append(dataset)
             if len(found) > limit:
@@ -405,17 +405,18 @@ class _Search:
             rows = session.execute(statement).all()
         return [(tuple(row[-len(self.order) :]), self._dataset(row)) for row in rows]
 
-    def all(self) -> Iterator[JsonDataset]:
-        """Yield every match, a page of rows at a time."""
+    def all(self, first: int | None = None) -> Iterator[JsonDataset]:
+        """Yield every match, a page of rows at a time; the first page has `first` rows."""
         after: tuple[Any, ...] | None = None
+        limit = first or ROWS_PER_STATEMENT
         while True:
-            rows = self.run(limit=ROWS_PER_STATEMENT, after=after)
+            rows = self.run(limit=limit, after=after)
             for _, dataset in rows:
                 if dataset is not None:
                     yield dataset
-            if len(rows) < ROWS_PER_STATEMENT:
+            if len(rows) < limit:
                 return
-            after = rows[-1][0]
+            after, limit = rows[-1][0], ROWS_PER_STATEMENT
 
     def _dataset(self, row: Row[Any]) -> JsonDataset | None:
         """Make the data set of a row: what is kept of each level, and over it what the archive itself knows."""

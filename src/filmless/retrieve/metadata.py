@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from filmless.access import policy
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.archive.metadata import series_metadata_gzip
+from filmless.archive.metadata import dumps, series_metadata_gzip
 from filmless.archive.tables import Flags, instances, series, studies
-from filmless.dicom.json import JsonDataset, to_json
+from filmless.dicom.json import to_json
 from filmless.errors import NotFound
 from filmless.retrieve.frames import read_header
 from filmless.retrieve.instances import InstanceRecord, StoredInstance
@@ -33,15 +33,12 @@ def bulk_uri(instance: StoredInstance) -> str:
     )
 
 
-def instance_metadata(archive: Archive, record: InstanceRecord) -> JsonDataset:
-    """Read the metadata of one instance from its blob."""
+def instance_metadata(archive: Archive, record: InstanceRecord) -> bytes:
+    """Read the metadata of one instance from its blob, as a JSON array of one."""
     instance = record.instance
     dataset = to_json(read_header(archive, instance), bulk_uri=bulk_uri(instance))
-    dataset = {tag: entry for tag, entry in dataset.items() if not tag.startswith("0002")}
-    if instance.pixel_offset is not None and "7FE00010" not in dataset:
-        dataset["7FE00010"] = {"vr": "OW", "BulkDataURI": f"{bulk_uri(instance)}/7FE00010"}
     _fix(dataset, instance.flags)
-    return dataset
+    return b"[" + dumps(dataset) + b"]"
 
 
 def _fix(dataset: dict[str, Any], flags: int) -> None:
@@ -89,7 +86,7 @@ def series_metadata(archive: Archive, series_key: int) -> bytes:
     for dataset in datasets:
         flags = to_fix.get(next(iter(dataset.get(_SOP_INSTANCE_UID, {}).get("Value", [""]))), 0)
         _fix(dataset, flags)
-    return gzip.compress(orjson.dumps(datasets), _LEVEL)
+    return gzip.compress(b"[" + b",".join(map(dumps, datasets)) + b"]", _LEVEL)
 
 
 def _instances_to_fix(archive: Archive, series_key: int) -> dict[str, int]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from filmless.archive.tables import Flags
-from filmless.config import Settings
 from filmless.dicom.frames import FrameTable, locate_frames
 from filmless.dicom.json import JsonDataset, to_json
 from filmless.dicom.scanner import PIXEL_DATA, Element, Header, ScanLimits, scan
@@ -24,6 +23,7 @@ _SPECIFIC_CHARACTER_SET: Final = 0x00080005
 _INSTANCE_NUMBER: Final = 0x00200013
 _ROWS: Final = 0x00280010
 _COLUMNS: Final = 0x00280011
+_BITS_ALLOCATED: Final = 0x00280100
 _PIXEL_REPRESENTATION: Final = 0x00280103
 _PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
 
@@ -66,6 +66,7 @@ class Facts:
     number_of_frames: int
     rows: int | None
     columns: int | None
+    bits_allocated: int | None
     flags: Flags
     frame_table: bytes | None
     header_data: bytes | None
@@ -85,17 +86,6 @@ class Facts:
         for tag in sorted(tags.intersection(header)):
             parts += (tag, header.raw(tag))
         return hash(tuple(parts))
-
-
-def scan_limits(settings: Settings) -> ScanLimits:
-    """The limits of a header, from the settings."""
-    return ScanLimits(
-        depth_max=settings.sequence_depth_max,
-        elements_max=settings.elements_max,
-        header_max_bytes=settings.header_max_bytes,
-        inflate_max_bytes=settings.inflate_max_bytes,
-        frames_max=settings.frames_max,
-    )
 
 
 def read_facts(source: Source, limits: ScanLimits) -> Facts:
@@ -135,6 +125,7 @@ def read_facts(source: Source, limits: ScanLimits) -> Facts:
         number_of_frames=table.count if table else 0,
         rows=_small(header.integer(_ROWS)),
         columns=_small(header.integer(_COLUMNS)),
+        bits_allocated=_small(header.integer(_BITS_ALLOCATED)),
         flags=flags,
         frame_table=table.pack() if table and table.is_encapsulated else None,
         header_data=_header_data(header, element, pixel_length, source),

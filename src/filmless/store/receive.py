@@ -19,12 +19,13 @@ from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.archive.database import insert_for
 from filmless.archive.events import publish
+from filmless.archive.limits import scan_limits
 from filmless.archive.tables import Flags, conflicts, instances, refusals, series, studies, uids
 from filmless.dicom.part10 import preamble_and_meta
 from filmless.dicom.scanner import Header, scan
 from filmless.dicom.uids import is_storable
 from filmless.errors import Conflict, Damaged, Mismatch, NotFound, Refused, Unavailable
-from filmless.store.facts import HEAD_BYTES, SOP_CLASS_UID, SOP_INSTANCE_UID, Facts, read_facts, scan_limits
+from filmless.store.facts import HEAD_BYTES, SOP_CLASS_UID, SOP_INSTANCE_UID, Facts, read_facts
 from filmless.store.record import AlreadyKept, KnowledgeIsStale, Learned, Recorder, known_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _REFUSALS_MAX: Final = 10_000
 _ATTEMPTS_MAX: Final = 5
 _REASON_MAX: Final = 2000
 _CHUNK_BYTES: Final = 1 << 20
-_FAR_AWAY: Final = 1 << 62  # the length of a stream whose end was not seen yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +190,8 @@ def receive(
     """
     head = _read_head(part10)
     try:
-        whole = len(head) < HEAD_BYTES
-        header = scan(head, limits=scan_limits(archive.settings), total_length=None if whole else _FAR_AWAY)
+        is_whole = len(head) < HEAD_BYTES
+        header = scan(head, limits=scan_limits(archive.settings), total_length=None if is_whole else len(head) + 1)
         identity = {
             "sop_class_uid": _identity(header, SOP_CLASS_UID, "sop_class_uid"),
             "sop_instance_uid": _identity(header, SOP_INSTANCE_UID, "sop_instance_uid"),
@@ -273,7 +273,9 @@ def _receipt(outcome: Literal["stored", "duplicate"], facts: Facts) -> Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
+    """An instance that has its rows."""
+
     blob: str
     length_bytes: int
     dataset_offset: int
@@ -281,7 +283,8 @@ class _Kept:
     study_instance_uid: str
 
 
-def _find_kept(archive: Archive, sop_instance_uid: str) -> _Kept | None:
+def find_kept(archive: Archive, sop_instance_uid: str) -> Kept | None:
+    """What is kept under a SOP Instance UID."""
     query = (
         select(
             instances.c.blob,
@@ -297,14 +300,14 @@ def _find_kept(archive: Archive, sop_instance_uid: str) -> _Kept | None:
     )
     with archive.reading() as session:
         row = session.execute(query).first()
-    return None if row is None else _Kept(bytes(row[0]).hex(), *row[1:])
+    return None if row is None else Kept(bytes(row[0]).hex(), *row[1:])
 
 
 def _settle_existing(
     archive: Archive, principal: Principal, facts: Facts, key: str, length_bytes: int, request: str
 ) -> Receipt | None:
     """An instance of that UID is kept: the same one, or another version. None when it has gone meanwhile."""
-    kept = _find_kept(archive, facts.sop_instance_uid)
+    kept = find_kept(archive, facts.sop_instance_uid)
     if kept is None:
         return None
     if kept.blob != key and not _is_same_dataset(archive, kept, facts, key, length_bytes):
@@ -321,7 +324,7 @@ def _settle_existing(
     return _receipt("duplicate", facts)
 
 
-def _is_same_dataset(archive: Archive, kept: _Kept, facts: Facts, key: str, length_bytes: int) -> bool:
+def _is_same_dataset(archive: Archive, kept: Kept, facts: Facts, key: str, length_bytes: int) -> bool:
     """Whether two files differ in group 0002 at most, as files of two versions of Filmless may."""
     if kept.transfer_syntax_uid != facts.transfer_syntax_uid:
         return False
@@ -339,16 +342,12 @@ def _record_conflict(
     archive: Archive,
     principal: Principal,
     facts: Facts,
-    kept: _Kept,
+    kept: Kept,
     key: str,
     length_bytes: int,
     request: str,
 ) -> None:
-    """Keep the refused version aside, and tell of it. After a crash between the two the sweep comes here again."""
-    try:
-        archive.blobs.move_to(archive.quarantine, key)
-    except NotFound:
-        logger.warning("conflict_moved_by_another", blob=key)
+    """Tell of the refused version, then keep it aside. After a crash between the two the sweep comes here again."""
     reason = "other content under the same SOP Instance UID"
     if kept.study_instance_uid != facts.study_instance_uid:
         reason = f"the same SOP Instance UID in study {kept.study_instance_uid}"
@@ -385,6 +384,7 @@ def _record_conflict(
             detail=reason,
         )
         publish(session, "conflict", facts.sop_instance_uid, kept.study_instance_uid)
+    archive.blobs.move_to(archive.quarantine, key)
 
 
 def record_refusal(

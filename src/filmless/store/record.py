@@ -6,6 +6,7 @@ five short statements do; everything else takes the long way, which is right als
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import weakref
@@ -13,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
 from sqlalchemy import Connection, Row, Table, bindparam, delete, func, select, update
 
 from filmless.archive import Archive
@@ -21,6 +21,7 @@ from filmless.archive.database import Insert, Prepared, insert_for
 from filmless.archive.events import Coalescer
 from filmless.archive.jobs import enqueue
 from filmless.archive.levels import PATIENT_TAGS, SERIES_TAGS, STUDY_TAGS
+from filmless.archive.metadata import dumps
 from filmless.archive.tables import Flags, frame_tables, headers, instances, patients, series, studies, uids
 from filmless.dicom.json import JsonDataset
 from filmless.dicom.names import fold, name_keys
@@ -149,8 +150,11 @@ _COUNT_IN_STUDY = Prepared(
 class Recorder:
     """Records one instance. What can be prepared is prepared before the caller takes its turn to write."""
 
-    def __init__(self, archive: Archive, facts: Facts, blob: str, length_bytes: int) -> None:
+    def __init__(
+        self, archive: Archive, facts: Facts, blob: str, length_bytes: int, *, at: float | None = None
+    ) -> None:
         self.facts = facts
+        self._at = at
         self._archive = archive
         self._known = known_of(archive)
         self._study_signature = facts.signature(_PATIENT_AND_STUDY_TAGS)
@@ -177,7 +181,7 @@ class Recorder:
         ------
         AlreadyKept, KnowledgeIsStale: the caller's transaction must keep nothing.
         """
-        facts, now = self.facts, time.time()
+        facts, now = self.facts, self._at or time.time()
         known = self._known_series()
         place = known or self._find_or_make_series(session, now)
         counts = {"length": self._length_bytes, "now": now}
@@ -204,6 +208,7 @@ class Recorder:
                 "number_of_frames": facts.number_of_frames,
                 "rows": facts.rows,
                 "columns": facts.columns,
+                "bits_allocated": facts.bits_allocated,
                 "flags": int(flags),
                 "created_at": now,
             },
@@ -304,7 +309,7 @@ class Recorder:
         merged = _merged(row.attributes, attributes)
         if merged is None and not values:
             return row
-        values |= _study_columns(merged or orjson.loads(row.attributes), *patient)
+        values |= _study_columns(merged or json.loads(row.attributes), *patient)
         session.execute(update(studies).where(studies.c.id == row.id).values(values))
         if row.patient_key != values.get("patient_key", row.patient_key):
             session.execute(delete(patients).where(patients.c.id == row.patient_key))
@@ -371,7 +376,7 @@ def _count_series(session: Connection, study_key: int) -> None:
 
 def _merged(kept: str, attributes: JsonDataset) -> JsonDataset | None:
     """What was kept with its blanks filled in; None when nothing is new. What was said first stays."""
-    merged: JsonDataset = orjson.loads(kept)
+    merged: JsonDataset = json.loads(kept)
     new = {tag: entry for tag, entry in attributes.items() if not _has_value(merged.get(tag)) and _has_value(entry)}
     return dict(sorted((merged | new).items())) if new else None
 
@@ -392,9 +397,9 @@ def _text(attributes: JsonDataset, tag: str) -> str:
 
 def _dumped(attributes: JsonDataset) -> str:
     """As JSON; an excess of sequences is left out, which only an attack has."""
-    dumped = orjson.dumps(attributes)
+    dumped = dumps(attributes)
     if len(dumped) > _ATTRIBUTES_MAX_BYTES:
-        dumped = orjson.dumps({tag: entry for tag, entry in attributes.items() if entry["vr"] != "SQ"})
+        dumped = dumps({tag: entry for tag, entry in attributes.items() if entry["vr"] != "SQ"})
     return dumped.decode()
 
 

@@ -3,6 +3,7 @@ import {
   createRootRouteWithContext,
   createRoute,
   createRouter,
+  lazyRouteComponent,
   Outlet,
   redirect,
 } from '@tanstack/react-router';
@@ -12,7 +13,6 @@ import { studyQuery } from '@/api/studies';
 import { parseStudiesSearch } from '@/features/studies/search';
 import { ownPath } from '@/lib/paths';
 import { parseSearch, stringifySearch } from '@/lib/searchParams';
-import { AdminRoute } from './routes/AdminRoute';
 import { isAdminSection } from './routes/adminSections';
 import { MissingRoute, RouteError } from './routes/errors';
 import { SetupRoute } from './routes/SetupRoute';
@@ -105,7 +105,7 @@ const adminRoute = createRoute({
     if (!isAdminSection(params.section))
       throw redirect({ to: '/admin/$section', params: { section: 'people' } });
   },
-  component: AdminRoute,
+  component: lazyRouteComponent(() => import('./routes/AdminRoute'), 'AdminRoute'),
 });
 
 const routeTree = rootRoute.addChildren([

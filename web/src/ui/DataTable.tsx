@@ -105,7 +105,7 @@ function Cards<Row>({ label, columns, rows, rowKey }: Props<Row>) {
           <dl className={classes.facts}>
             {facts.map((column) => {
               const value = column.cell(row);
-              if (value === null || value === '' || value === undefined) return null;
+              if (value === null || value === '' || value === undefined || value === false) return null;
               return (
                 <div key={column.key}>
                   <dt>{column.header}</dt>

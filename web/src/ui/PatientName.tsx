@@ -14,9 +14,9 @@ export function PatientName({ name }: { name: NameGroups }) {
         <span className={classes.none}>{t('patient.unnamed')}</span>
       )}
       {others.map((other) => (
-        <bdi key={other} className={classes.other}>
-          {other}
-        </bdi>
+        <span key={other} className={classes.other}>
+          <bdi>{other}</bdi>
+        </span>
       ))}
     </span>
   );

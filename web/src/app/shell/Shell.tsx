@@ -1,5 +1,5 @@
 import { ActionIcon, Tooltip, UnstyledButton } from '@mantine/core';
-import { Link, Outlet } from '@tanstack/react-router';
+import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { LayoutList, Search, SlidersHorizontal } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 import { useHasRight } from '@/api/session';
@@ -18,7 +18,10 @@ const ICON = { size: 17, strokeWidth: 1.75 } as const;
 export function Shell() {
   const { t } = useTranslation();
   const isAdministrator = useHasRight('administer');
-  const maySend = useHasRight('store');
+  const isAmongStudies = useRouterState({
+    select: ({ location }) => location.pathname === '/' || location.pathname.startsWith('/studies/'),
+  });
+  const mayStore = useHasRight('store');
   return (
     <div className={classes.shell}>
       <a href="#content" className={classes.skip}>
@@ -30,7 +33,7 @@ export function Shell() {
           <span className={classes.word}>Filmless</span>
         </Link>
         <nav className={classes.nav} aria-label={t('nav.main')}>
-          <Link to="/" className={classes.link} activeOptions={{ exact: false, includeSearch: false }}>
+          <Link to="/" className={classes.link} data-status={isAmongStudies ? 'active' : undefined}>
             <LayoutList {...ICON} aria-hidden />
             <span>{t('nav.studies')}</span>
           </Link>
@@ -64,7 +67,7 @@ export function Shell() {
       <ErrorBoundary>
         <Outlet />
       </ErrorBoundary>
-      {maySend && <UploadCenter />}
+      {mayStore && <UploadCenter />}
     </div>
   );
 }

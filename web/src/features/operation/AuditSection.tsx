@@ -174,7 +174,11 @@ function AuditTable(props: {
               </TextLink>
             ),
         },
-        { key: 'what', header: t('audit.detail'), cell: (entry) => <What entry={entry} /> },
+        {
+          key: 'what',
+          header: t('audit.detail'),
+          cell: (entry) => whatOf(entry) && <What text={whatOf(entry)} />,
+        },
         {
           key: 'from',
           header: t('audit.from'),
@@ -185,9 +189,11 @@ function AuditTable(props: {
   );
 }
 
-function What({ entry }: { entry: AuditEntry }) {
-  const text = [entry.object, detailText(entry.detail)].filter(Boolean).join(': ');
-  if (!text) return null;
+function whatOf(entry: AuditEntry): string {
+  return [entry.object, detailText(entry.detail)].filter(Boolean).join(': ');
+}
+
+function What({ text }: { text: string }) {
   return (
     <Text size="sm" lineClamp={2} title={text} style={{ overflowWrap: 'anywhere' }}>
       {text}

@@ -161,7 +161,13 @@ function JobTable(props: { jobs: Job[]; isLoading: boolean; hasMore: boolean; on
           header: t('jobs.state'),
           cell: (job) => <StatusDot colour={COLOURS[job.state]}>{t(`jobs.states.${job.state}`)}</StatusDot>,
         },
-        { key: 'progress', header: t('jobs.progress'), width: 120, cell: (job) => <JobProgress job={job} /> },
+        {
+          key: 'progress',
+          header: t('jobs.progress'),
+          width: 120,
+          cell: (job) =>
+            job.state === 'running' && job.progress !== null && <JobProgress progress={job.progress} />,
+        },
         {
           key: 'attempts',
           header: t('jobs.attempts'),
@@ -190,10 +196,9 @@ function JobTable(props: { jobs: Job[]; isLoading: boolean; hasMore: boolean; on
   );
 }
 
-function JobProgress({ job }: { job: Job }) {
+function JobProgress({ progress }: { progress: number }) {
   const { t } = useTranslation();
-  if (job.state !== 'running' || job.progress === null) return null;
-  const percent = Math.round(job.progress * 100);
+  const percent = Math.round(progress * 100);
   return (
     <Group gap={8} wrap="nowrap">
       <Progress value={percent} flex={1} aria-label={t('jobs.progress')} />

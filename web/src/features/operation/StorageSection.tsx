@@ -117,7 +117,7 @@ function ByModality({ storage }: { storage: Storage }) {
           <tr>
             <th>{t('studies.columns.modalities')}</th>
             <th>{t('storage.share')}</th>
-            <th>{t('storage.instances')}</th>
+            <th className={classes.count}>{t('storage.instances')}</th>
             <th>{t('studies.columns.size')}</th>
           </tr>
         </thead>
@@ -132,7 +132,9 @@ function ByModality({ storage }: { storage: Storage }) {
                 <td className={classes.track}>
                   <div style={{ width: `${Math.max(0.5, (100 * use.sizeBytes) / most)}%` }} />
                 </td>
-                <td className="fl-numbers">{t('count.instances', { count: use.numberOfInstances })}</td>
+                <td className={`fl-numbers ${classes.count ?? ''}`}>
+                  {t('count.instances', { count: use.numberOfInstances })}
+                </td>
                 <td className="fl-numbers">{formatBytes(use.sizeBytes, locale)}</td>
               </tr>
             ))}

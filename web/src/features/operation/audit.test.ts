@@ -20,9 +20,18 @@ test('blanks around what is typed do not count', () => {
   });
 });
 
+test('a change is told as what was and what is', () => {
+  expect(
+    detailText(
+      '{"before": {"role": "clinician", "is_active": true}, "after": {"role": "radiologist", "is_active": true}}',
+    ),
+  ).toBe('role: clinician → radiologist');
+  expect(detailText('{"after": {"role": "clinician"}}')).toBe('role: clinician');
+});
+
 test('details are read as words', () => {
   expect(detailText('{"patient_name": "Doe*", "modalities": ["CT"], "q": null}')).toBe(
-    'patient name: Doe*, modalities: ["CT"]',
+    'patient name: Doe*, modalities: CT',
   );
   expect(detailText('the peer is unknown')).toBe('the peer is unknown');
   expect(detailText('7')).toBe('7');

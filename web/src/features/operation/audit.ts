@@ -60,6 +60,31 @@ export function filterOfForm({ actor, action, studyInstanceUid, days }: AuditFor
   };
 }
 
+type Fields = Record<string, unknown>;
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function valueText(value: unknown): string {
+  if (Array.isArray(value)) return value.map(valueText).join(' ');
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function fieldsText(fields: Fields): string[] {
+  return Object.entries(fields)
+    .filter(([, value]) => value !== null && value !== '')
+    .map(([key, value]) => `${key.replaceAll('_', ' ')}: ${valueText(value)}`);
+}
+
+/** What changed: `role: clinician → radiologist`. */
+function changesText(before: Fields, after: Fields): string[] {
+  const text = (value: unknown) =>
+    value === undefined || value === null || value === '' ? '–' : valueText(value);
+  return Object.keys({ ...before, ...after })
+    .filter((key) => text(before[key]) !== text(after[key]))
+    .map((key) => `${key.replaceAll('_', ' ')}: ${text(before[key])} → ${text(after[key])}`);
+}
+
 /** What the server notes as details, JSON or words, for reading: `modality: CT, limit: 100`. */
 export function detailText(detail: string | null): string {
   if (!detail) return '';
@@ -69,11 +94,11 @@ export function detailText(detail: string | null): string {
   } catch {
     return detail;
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return detail;
-  return Object.entries(value)
-    .filter(([, one]) => one !== null && one !== '')
-    .map(
-      ([key, one]) => `${key.replaceAll('_', ' ')}: ${typeof one === 'string' ? one : JSON.stringify(one)}`,
-    )
-    .join(', ');
+  if (!isFields(value)) return detail;
+  const { before, after, ...others } = value;
+  const told =
+    isFields(before) && isFields(after)
+      ? changesText(before, after)
+      : [before, after].filter(isFields).flatMap((fields) => fieldsText(fields));
+  return [...told, ...fieldsText(others)].join(', ');
 }

@@ -105,9 +105,9 @@ function Content({ study }: { study: Study }) {
           <Title order={1}>
             {main ? <bdi>{main}</bdi> : <span className={classes.unnamed}>{t('patient.unnamed')}</span>}
             {others.map((other) => (
-              <bdi key={other} className={classes.other}>
-                {other}
-              </bdi>
+              <span key={other} className={classes.other}>
+                <bdi>{other}</bdi>
+              </span>
             ))}
           </Title>
           <div className={classes.facts}>

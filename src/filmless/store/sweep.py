@@ -1,0 +1,188 @@
+"""Cleans up what a crash left: adopts whole blobs that no row points at, removes temporary files, tells of lost blobs.
+
+Only what changed since the last sweep is looked at: a folder's time says when a blob last came into it. What is
+younger than `sweep_age_s` may still be on its way to its row and is left for the next time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import select
+
+from filmless.access.principal import SYSTEM, Principal
+from filmless.archive import Archive
+from filmless.archive.blobs import Blobs
+from filmless.archive.jobs import JobContext
+from filmless.archive.limits import scan_limits
+from filmless.archive.problems import raise_problem
+from filmless.archive.tables import instances, series
+from filmless.errors import Conflict, NotFound, Refused
+from filmless.store.facts import read_facts
+from filmless.store.receive import find_kept, keep, record_refusal
+
+logger = structlog.get_logger()
+
+_CLOCK_SKEW_S: Final = 3600.0
+_CANDIDATES_AT_ONCE: Final = 100_000
+_ROWS_AT_ONCE: Final = 2000
+
+
+@dataclass(slots=True)
+class SweepResult:
+    """What a sweep did."""
+
+    adopted: int = 0
+    removed: int = 0
+    quarantined: int = 0
+    missing: int = 0
+
+
+def sweep(archive: Archive, *, check: Callable[[], None] = lambda: None) -> SweepResult:
+    """Sweep once. `check` is called now and then and may raise to stop it. Raises Unavailable."""
+    started_at = time.time()
+    result = SweepResult()
+    since = _swept_at(archive) - archive.settings.sweep_age_s - _CLOCK_SKEW_S
+    before = started_at - archive.settings.sweep_age_s
+    for blobs in (archive.blobs, archive.quarantine, archive.metadata_objects):
+        for path in blobs.leftovers(before):
+            path.unlink(missing_ok=True)
+            result.removed += 1
+    principal = SYSTEM("sweep")
+    for candidates in _candidates(archive.blobs, since, before):
+        check()
+        for key in sorted(_without(candidates, _recent_blobs(archive, since))):
+            _adopt(archive, principal, key, result)
+    for candidates in _candidates(archive.metadata_objects, since, before):
+        check()
+        for key in _without(candidates, _metadata_objects(archive)):
+            archive.metadata_objects.delete(key)
+            result.removed += 1
+    for key in _recent_blobs(archive, since):
+        if archive.blobs.length(key) is None:
+            _tell_missing(archive, key, result)
+    _marker(archive).touch()
+    os.utime(_marker(archive), (started_at, started_at))
+    logger.info(
+        "swept",
+        adopted=result.adopted,
+        removed=result.removed,
+        quarantined=result.quarantined,
+        missing=result.missing,
+    )
+    return result
+
+
+def sweep_job(archive: Archive, _args: dict[str, Any], job: JobContext) -> None:
+    """The scheduled sweep."""
+    sweep(archive, check=job.check)
+
+
+def _marker(archive: Archive) -> Path:
+    """An empty file whose time is that of the last sweep that was finished."""
+    return archive.blobs.root / "swept"
+
+
+def _swept_at(archive: Archive) -> float:
+    try:
+        return _marker(archive).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _candidates(blobs: Blobs, since: float, before: float) -> Iterator[set[str]]:
+    """Keys of blobs that came between two times, in sets that fit into memory."""
+    found: set[str] = set()
+    for key in blobs.keys_changed(since, before):
+        found.add(key)
+        if len(found) >= _CANDIDATES_AT_ONCE:
+            yield found
+            found = set()
+    if found:
+        yield found
+
+
+def _without(candidates: set[str], referenced: Iterable[str]) -> set[str]:
+    candidates.difference_update(referenced)
+    return candidates
+
+
+def _recent_blobs(archive: Archive, since: float) -> Iterator[str]:
+    """Keys of the instances recorded since a time, newest first."""
+    last = None
+    while True:
+        query = select(instances.c.id, instances.c.blob, instances.c.created_at).order_by(instances.c.id.desc())
+        if last is not None:
+            query = query.where(instances.c.id < last)
+        with archive.reading() as session:
+            rows = session.execute(query.limit(_ROWS_AT_ONCE)).all()
+        for row in rows:
+            if row.created_at < since:
+                return
+            yield bytes(row.blob).hex()
+        if len(rows) < _ROWS_AT_ONCE:
+            return
+        last = rows[-1].id
+
+
+def _metadata_objects(archive: Archive) -> Iterator[str]:
+    last = 0
+    while True:
+        query = select(series.c.id, series.c.metadata_blob).where(series.c.id > last).order_by(series.c.id)
+        with archive.reading() as session:
+            rows = session.execute(query.limit(_ROWS_AT_ONCE)).all()
+        yield from (row.metadata_blob for row in rows if row.metadata_blob is not None)
+        if len(rows) < _ROWS_AT_ONCE:
+            return
+        last = rows[-1].id
+
+
+def _adopt(archive: Archive, principal: Principal, key: str, result: SweepResult) -> None:
+    """Give a blob its rows, as reception does; what cannot have any goes to quarantine."""
+    try:
+        if archive.blobs.digest(key) != key:
+            raise Refused("its bytes do not match its digest")
+        with archive.blobs.reader(key) as reader:
+            facts = read_facts(reader, scan_limits(archive.settings))
+            kept = find_kept(archive, facts.sop_instance_uid)
+            if kept is not None and kept.blob == key:  # sent again: the blob is newer than its row
+                return
+            receipt = keep(archive, principal, facts, key, reader.length, request=str(uuid.uuid4()))
+    except NotFound:  # settled by somebody else meanwhile
+        return
+    except Conflict:
+        result.quarantined += 1
+    except Refused as refusal:
+        record_refusal(archive, principal, f"a leftover cannot be adopted: {refusal}", request=None)
+        archive.blobs.move_to(archive.quarantine, key)
+        result.quarantined += 1
+    else:
+        result.adopted += receipt.outcome == "stored"
+        logger.warning("blob_adopted", blob=key, sop_instance_uid=receipt.sop_instance_uid)
+
+
+def _tell_missing(archive: Archive, key: str, result: SweepResult) -> None:
+    with archive.transaction() as session:
+        query = select(instances.c.sop_instance_uid).where(instances.c.blob == bytes.fromhex(key))
+        uids = list(session.scalars(query))
+        for uid in uids:  # none when it was deleted meanwhile
+            tell_missing(session, uid, key)
+            result.missing += 1
+
+
+def tell_missing(session: Any, sop_instance_uid: str, key: str) -> None:
+    """Raise the problem of an instance whose blob is gone."""
+    raise_problem(
+        session,
+        "missing",
+        key,
+        f"the bytes of instance {sop_instance_uid} are gone (blob {key})",
+        "Restore the file from a backup, or have the instance sent again.",
+    )

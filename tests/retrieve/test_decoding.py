@@ -1,0 +1,198 @@
+"""The pool of decoder processes (ADR 0008): a hostile frame ends a child, never the server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import make
+from filmless.errors import NotAcceptable, Unavailable
+from filmless.retrieve.decoding import Decoders
+
+MEMORY = 2 << 30
+
+
+@pytest.fixture
+def pool() -> Iterator[Decoders]:
+    """A pool of one child."""
+    made = Decoders(processes=1, memory_bytes=MEMORY, timeout_s=20, samples_max=50_000_000, waiting_max=2)
+    yield made
+    made.close()
+
+
+def task(data: bytes, **more: Any) -> tuple[dict[str, Any], list[bytes | memoryview]]:
+    """A task on the first frame of a native file."""
+    from filmless.dicom.scanner import scan
+
+    header = scan(data)
+    element = header.pixel_data
+    assert element is not None
+    info = {
+        "task": "decode",
+        "key": str(hash(data)),
+        "bare_syntax": None,
+        "total_length": len(data),
+        "skip_bits": 0,
+        "frame_number": 1,
+        "as_rgb": True,
+        "is_lenient": False,
+        **more,
+    }
+    return info, [data[: element.offset], header.value(element)]
+
+
+def in_child(pool: Decoders, program: str) -> None:
+    """Make the next child run a program of the test's in place of a codec."""
+    import filmless.retrieve.decoding as decoding
+
+    real = decoding.command
+
+    def command(*arguments: Any) -> list[str]:
+        made = real(*arguments)
+        before, main, after = made[-1].partition("main(")
+        return [*made[:-1], f"{before.replace('import main;', 'import main, Tasks;')}\n{program}\n{main}{after}"]
+
+    decoding.command = command  # type: ignore[assignment]
+    try:
+        pool._give(pool._take())
+    finally:
+        decoding.command = real
+
+
+def test_a_frame_is_decoded_in_a_child(pool: Decoders) -> None:
+    ds = make.ct_slice(rows=4)
+    info, data = pool.run(*task(make.part10(ds)))
+    assert bytes(data) == ds.PixelData
+    assert info["photometric_interpretation"] == "MONOCHROME2"
+    assert os.getpid() not in pool.pids()
+
+
+def test_the_child_is_used_again(pool: Decoders) -> None:
+    pool.run(*task(make.part10(make.ct_slice())))
+    first = pool.pids()
+    pool.run(*task(make.part10(make.ct_slice())))
+    assert pool.pids() == first
+
+
+def test_a_child_that_hangs_is_killed_and_replaced() -> None:
+    pool = Decoders(processes=1, memory_bytes=MEMORY, timeout_s=1.0, samples_max=50_000_000, waiting_max=2)
+    try:
+        in_child(pool, "import time\nTasks.run = lambda *a: time.sleep(60)")
+        began = time.monotonic()
+        with pytest.raises(NotAcceptable, match="took over 1 s"):
+            pool.run(*task(make.part10(make.ct_slice())))
+        assert time.monotonic() - began < 10
+        assert bytes(pool.run(*task(make.part10(make.ct_slice())))[1])
+    finally:
+        pool.close()
+
+
+def test_a_child_that_crashes_is_replaced(pool: Decoders) -> None:
+    in_child(pool, "import os, signal\nTasks.run = lambda *a: os.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(NotAcceptable, match=f"status -{int(signal.SIGSEGV)}"):
+        pool.run(*task(make.part10(make.ct_slice())))
+    assert bytes(pool.run(*task(make.part10(make.ct_slice())))[1])
+
+
+def test_a_child_that_devours_memory_is_stopped_by_its_limit() -> None:
+    pool = Decoders(processes=1, memory_bytes=700 << 20, timeout_s=20, samples_max=50_000_000, waiting_max=2)
+    try:
+        in_child(pool, "Tasks.run = lambda *a: ({}, bytes(4 << 30))")
+        with pytest.raises(NotAcceptable, match="too much memory"):
+            pool.run(*task(make.part10(make.ct_slice())))
+    finally:
+        pool.close()
+
+
+def test_a_child_cannot_write_files(pool: Decoders, tmp_path: Any) -> None:
+    target = tmp_path / "written"
+    in_child(pool, f"Tasks.run = lambda *a: (open({str(target)!r}, 'wb').write(b'x' * 10), b'')")
+    with pytest.raises(NotAcceptable):
+        pool.run(*task(make.part10(make.ct_slice())))
+    assert not target.exists() or target.stat().st_size == 0
+
+
+def test_a_child_knows_no_secret_of_ours(pool: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILMLESS_DATABASE_URL", "postgresql://filmless:secret@db/filmless")
+    in_child(pool, "import os\nTasks.run = lambda *a: ({}, repr(dict(os.environ)).encode())")
+    _, data = pool.run(*task(make.part10(make.ct_slice())))
+    assert b"secret" not in bytes(data)
+
+
+def test_an_answer_longer_than_any_frame_ends_the_child() -> None:
+    pool = Decoders(processes=1, memory_bytes=MEMORY, timeout_s=20, samples_max=1000, waiting_max=2)
+    try:
+        in_child(pool, "Tasks.run = lambda *a: ({}, bytes(100 << 20))")
+        with pytest.raises(NotAcceptable):
+            pool.run(*task(make.part10(make.ct_slice())))
+    finally:
+        pool.close()
+
+
+def test_a_frame_over_the_limit_of_samples_is_not_decoded(pool: Decoders) -> None:
+    ds = make.ct_slice(rows=4)
+    ds.Rows, ds.Columns = 60000, 60000
+    with pytest.raises(NotAcceptable, match="over the limit"):
+        pool.run(*task(make.part10(ds)))
+
+
+def test_who_finds_the_queue_full_is_told_to_come_again() -> None:
+    pool = Decoders(processes=1, memory_bytes=MEMORY, timeout_s=3.0, samples_max=50_000_000, waiting_max=1)
+    try:
+        in_child(pool, "import time\nTasks.run = lambda *a: time.sleep(60)")
+        outcomes: list[str] = []
+
+        def ask() -> None:
+            try:
+                pool.run(*task(make.part10(make.ct_slice())))
+                outcomes.append("done")
+            except (NotAcceptable, Unavailable) as error:
+                outcomes.append(type(error).__name__)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert outcomes.count("Unavailable") >= 2
+        assert outcomes.count("NotAcceptable") == 1
+    finally:
+        pool.close()
+
+
+def test_children_end_when_the_pool_is_closed(pool: Decoders) -> None:
+    pool.run(*task(make.part10(make.ct_slice())))
+    (pid,) = pool.pids()
+    pool.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(Unavailable):
+        pool.run(*task(make.part10(make.ct_slice())))
+
+
+def test_the_values_of_many_threads_are_not_mixed_up() -> None:
+    pool = Decoders(processes=2, memory_bytes=MEMORY, timeout_s=20, samples_max=50_000_000, waiting_max=50)
+    wrong: list[int] = []
+
+    def ask(number: int) -> None:
+        ds = make.ct_slice(rows=8)
+        ds.PixelData = np.full((8, 8), number, np.uint16).tobytes()
+        answers = [bytes(pool.run(*task(make.part10(ds)))[1]) for _ in range(10)]
+        wrong.extend(number for answer in answers if answer != ds.PixelData)
+
+    try:
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+    finally:
+        pool.close()
