@@ -21,7 +21,6 @@ from filmless.retrieve.send import Progress, send
 from filmless.store.sweep import sweep_job
 from filmless.store.verify import verify_job
 
-KEEP_FINISHED_JOBS_S = 7 * 86400.0
 TIDY_INTERVAL_S = 3600.0
 
 JobFunction = Callable[[Archive, dict[str, Any], JobContext], None]
@@ -60,7 +59,7 @@ def tidy(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
     """Forget finished jobs and old events."""
     now = time.time()
     with archive.transaction() as session:
-        jobs.forget_finished(session, now - KEEP_FINISHED_JOBS_S)
+        jobs.forget_finished(session, now - archive.settings.job_keep_s)
         events.forget_before(session, now - archive.settings.event_keep_s)
 
 

@@ -75,21 +75,6 @@ def import_stream(
         yield _import_one(archive, principal, file, head, name, request)
 
 
-def count_files(paths: Iterable[Path]) -> int:
-    """How many results `import_paths` will yield, for a progress bar: files, and members of ZIP archives."""
-    return sum(_count_members(file) for path in paths for file in _files(path))
-
-
-def _count_members(path: Path) -> int:
-    if path.suffix.lower() != ".zip":
-        return 1
-    try:
-        with zipfile.ZipFile(path) as opened:
-            return sum(not member.is_dir() for member in opened.infolist())
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
-        return 1
-
-
 def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         yield path
