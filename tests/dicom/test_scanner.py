@@ -527,6 +527,26 @@ def test_the_beginning_of_a_deflated_file_is_not_complete() -> None:
     assert not scan(data[:600], total_length=len(data)).is_complete
 
 
+@pytest.mark.parametrize("path", pydicom_files(), ids=lambda path: path.name)
+def test_the_beginning_of_a_real_file_says_the_same_or_that_it_is_not_complete(path: Path) -> None:
+    """Elements behind pixel data are not missed: they cannot be known."""
+    data = path.read_bytes()
+    whole = scan(data)
+    until = min((tag for tag in whole if tag in (PIXEL_DATA, 0x7FE00008, 0x7FE00009)), default=0xFFFFFFFF)
+
+    for cut in range(len(data) // 23, len(data), len(data) // 23 + 1):
+        try:
+            header = scan(data[:cut], total_length=len(data))
+        except Refused:
+            assert cut < 132 or not whole.meta  # too short to tell that it is DICOM
+            continue
+        if header.is_complete and not header.is_deflated:
+            assert [tag for tag in header if tag <= until] == [tag for tag in whole if tag <= until]
+            for tag in header:
+                if tag != until:
+                    assert header.raw(tag) == whole.raw(tag)
+
+
 def test_pixel_data_longer_than_the_file_are_cut_off() -> None:
     data = make.part10(make.ct_slice(rows=64))
 
