@@ -8,6 +8,7 @@ import time
 
 import pytest
 from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from filmless.archive import Archive
 from filmless.archive.tables import uids
@@ -223,6 +224,27 @@ def test_processes_take_turns(settings: Settings) -> None:
 
     assert total == counts["a"] + counts["b"]
     assert min(counts.values()) > 0.2 * max(counts.values())
+
+
+def test_a_body_that_raises_for_what_it_saw_is_told_when_that_is_durable(archive: Archive) -> None:
+    """Two add the same: whoever fails finds the other's row committed."""
+    lost = []
+    barrier = threading.Barrier(8)
+
+    def work() -> None:
+        for turn in range(30):
+            barrier.wait()
+            try:
+                add(archive, f"{turn}")
+            except IntegrityError:
+                with archive.reading() as session:
+                    if session.execute(select(uids.c.id).where(uids.c.uid == f"{turn}")).first() is None:
+                        lost.append(turn)
+
+    run_all([threading.Thread(target=work) for _ in range(8)])
+
+    assert lost == []
+    assert len(kept(archive)) == 30
 
 
 def test_reading_cannot_write(archive: Archive) -> None:

@@ -8,11 +8,11 @@ import json
 import time
 from typing import Any
 
-import make
 import pytest
 from pydicom import Dataset, dcmread
 from sqlalchemy import func, select, update
 
+import make
 from filmless.access.principal import SYSTEM
 from filmless.archive import Archive, metadata
 from filmless.archive.jobs import Worker

@@ -120,7 +120,10 @@ class GroupCommit:
                 raise
             group.size += 1
         except BaseException:
-            self._end_turn()
+            # What the body saw of others in its group, and may have raised for, is not durable yet.
+            sleeper = self._end_turn(sleeps=self._group is not None and self._group.size > 0)
+            if sleeper is not None:
+                sleeper.acquire()
             raise
         sleeper = self._end_turn(sleeps=True)
         if sleeper is not None:

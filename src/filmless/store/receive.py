@@ -200,16 +200,19 @@ def receive(
     except Refused as refusal:
         record_refusal(archive, principal, str(refusal), request=request)
         raise
+    flaws = header.flaws if is_whole else []  # what is wrong with group 0002 is gone from the file that is kept
     reception = Reception(archive, principal, **identity, expected_study_uid=expected_study_uid, request=request)
     try:
         reception.write(memoryview(head)[header.dataset_offset :])
         del head
         while chunk := part10.read(_CHUNK_BYTES):
             reception.write(chunk)
-        return reception.finish()
+        receipt = reception.finish()
     except BaseException:
         reception.abort()
         raise
+    receipt.warnings.extend(flaw for flaw in flaws if flaw not in receipt.warnings)
+    return receipt
 
 
 def _read_head(stream: BinaryIO) -> bytes:
