@@ -1,6 +1,7 @@
-import { Alert, Button, Group, Modal, Text } from '@mantine/core';
+import { Alert, Button, Group, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Dialog } from './Dialog';
 
 /** Asks before something that cannot be undone. The focus starts on the safe answer. */
 export function ConfirmDialog(props: {
@@ -15,7 +16,7 @@ export function ConfirmDialog(props: {
 }) {
   const { t } = useTranslation();
   return (
-    <Modal opened={props.opened} onClose={props.onClose} title={props.title} size="sm">
+    <Dialog opened={props.opened} onClose={props.onClose} title={props.title} size="sm">
       <Text size="sm">{props.text}</Text>
       {props.error && (
         <Alert color="red" mt="md" variant="light">
@@ -30,6 +31,6 @@ export function ConfirmDialog(props: {
           {props.action}
         </Button>
       </Group>
-    </Modal>
+    </Dialog>
   );
 }

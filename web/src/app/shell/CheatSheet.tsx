@@ -1,8 +1,9 @@
-import { Modal, Switch, Text } from '@mantine/core';
+import { Switch, Text } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
 import { create } from 'zustand';
 import { areSingleKeysOn, setSingleKeysOn, useRegisteredHotkeys } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
+import { Dialog } from '@/ui/Dialog';
 import classes from './CheatSheet.module.css';
 
 const useCheatSheet = create<{ isOpen: boolean }>(() => ({ isOpen: false }));
@@ -19,7 +20,7 @@ export function CheatSheet() {
   const hotkeys = useRegisteredHotkeys();
   const groups = Map.groupBy(hotkeys, (hotkey) => hotkey.group);
   return (
-    <Modal opened={isOpen} onClose={cheatSheet.close} title={t('hotkeys.title')} size="lg">
+    <Dialog opened={isOpen} onClose={cheatSheet.close} title={t('hotkeys.title')} size="lg">
       <div className={classes.groups}>
         {[...groups].map(([group, members]) => (
           <section key={group}>
@@ -54,6 +55,6 @@ export function CheatSheet() {
         checked={areSingleKeysOn()}
         onChange={(event) => setSingleKeysOn(event.currentTarget.checked)}
       />
-    </Modal>
+    </Dialog>
   );
 }

@@ -54,6 +54,7 @@ export function Palette() {
       maxHeight={420}
       size={600}
       scrollable
+      overlayProps={{ blur: 0, backgroundOpacity: 0.6 }}
     >
       <Spotlight.Search
         placeholder={t('palette.placeholder')}
@@ -61,6 +62,13 @@ export function Palette() {
         leftSection={<Search {...ICON} />}
       />
       <Spotlight.ActionsList>
+        {query.trim() !== '' && (
+          <Spotlight.Action
+            label={t('palette.searchFor', { text: query.trim() })}
+            leftSection={<Search {...ICON} />}
+            onClick={() => void navigate({ to: '/', search: { q: query.trim() } })}
+          />
+        )}
         {found.length > 0 && (
           <Spotlight.ActionsGroup label={t('nav.studies')}>
             {found.map((study) => (
@@ -87,13 +95,6 @@ export function Palette() {
               </Spotlight.Action>
             ))}
           </Spotlight.ActionsGroup>
-        )}
-        {query.trim() !== '' && (
-          <Spotlight.Action
-            label={t('palette.searchFor', { text: query.trim() })}
-            leftSection={<Search {...ICON} />}
-            onClick={() => void navigate({ to: '/', search: { q: query.trim() } })}
-          />
         )}
         {pages.length > 0 && (
           <Spotlight.ActionsGroup label={t('palette.pages')}>

@@ -6,6 +6,7 @@ import { ApiError } from '@/api/errors';
 import { useLive } from '@/api/live';
 import { sessionQuery } from '@/api/session';
 import { isShown, refreshStudies } from '@/api/studies';
+import { stopUploads } from '@/features/upload/UploadCenter';
 import { CheatSheet } from './CheatSheet';
 import { Palette } from './Palette';
 import { useGlobalHotkeys } from './useGlobalHotkeys';
@@ -20,6 +21,8 @@ const UNSHOWN_MS = 10_000;
 export function SignedIn() {
   useLiveUpdates();
   useGlobalHotkeys();
+  // What somebody was sending stops when they sign out.
+  useEffect(() => stopUploads, []);
   return (
     <>
       <Outlet />

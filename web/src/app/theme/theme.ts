@@ -8,6 +8,7 @@ import {
   Menu,
   Modal,
   MultiSelect,
+  NumberInput,
   Paper,
   PasswordInput,
   Select,
@@ -44,6 +45,21 @@ const teal: MantineColorsTuple = [
   '#0b5a54',
 ];
 
+/** Dialogs and drawers are one surface from their title to their end. */
+const panel = {
+  content: { background: 'var(--mantine-color-dark-7)' },
+  header: { background: 'var(--mantine-color-dark-7)' },
+  title: { fontWeight: 600, fontSize: '1.0625rem' },
+};
+
+/** What explains a field stands below it, so that fields side by side stay in line. */
+const inputWrapperOrder: ('label' | 'input' | 'description' | 'error')[] = [
+  'label',
+  'input',
+  'description',
+  'error',
+];
+
 export const theme = createTheme({
   colors: { dark, teal },
   primaryColor: 'teal',
@@ -72,18 +88,22 @@ export const theme = createTheme({
       styles: { label: { textTransform: 'none' } },
     }),
     Button: Button.extend({ defaultProps: { size: 'sm' }, styles: { label: { fontWeight: 550 } } }),
-    Drawer: Drawer.extend({ defaultProps: { overlayProps: { backgroundOpacity: 0.6 } } }),
-    Menu: Menu.extend({ defaultProps: { shadow: 'lg', position: 'bottom-end', withinPortal: true } }),
+    Drawer: Drawer.extend({ defaultProps: { overlayProps: { backgroundOpacity: 0.6 } }, styles: panel }),
+    Menu: Menu.extend({
+      // The placeholder that would take the focus first is no part that a menu may have.
+      defaultProps: { shadow: 'lg', position: 'bottom-end', withInitialFocusPlaceholder: false },
+    }),
     Modal: Modal.extend({
       defaultProps: { centered: true, overlayProps: { backgroundOpacity: 0.6 } },
-      styles: { title: { fontWeight: 600, fontSize: '1.0625rem' } },
+      styles: panel,
     }),
-    MultiSelect: MultiSelect.extend({ defaultProps: { size: 'sm' } }),
+    MultiSelect: MultiSelect.extend({ defaultProps: { size: 'sm', inputWrapperOrder } }),
+    NumberInput: NumberInput.extend({ defaultProps: { size: 'sm', inputWrapperOrder } }),
     Paper: Paper.extend({ defaultProps: { withBorder: true, radius: 'md' } }),
-    PasswordInput: PasswordInput.extend({ defaultProps: { size: 'sm' } }),
-    Select: Select.extend({ defaultProps: { size: 'sm' } }),
+    PasswordInput: PasswordInput.extend({ defaultProps: { size: 'sm', inputWrapperOrder } }),
+    Select: Select.extend({ defaultProps: { size: 'sm', inputWrapperOrder } }),
     Table: Table.extend({ defaultProps: { verticalSpacing: 8, horizontalSpacing: 12 } }),
-    TextInput: TextInput.extend({ defaultProps: { size: 'sm' } }),
+    TextInput: TextInput.extend({ defaultProps: { size: 'sm', inputWrapperOrder } }),
     Tooltip: Tooltip.extend({
       defaultProps: { openDelay: 400, withArrow: false, events: { hover: true, focus: true, touch: false } },
     }),

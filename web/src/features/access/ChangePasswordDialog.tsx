@@ -1,17 +1,18 @@
-import { Modal, PasswordInput, Stack, Text } from '@mantine/core';
+import { PasswordInput, Stack, Text } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation } from '@tanstack/react-query';
 import { useTranslation } from 'react-i18next';
 import { changePassword, useSession } from '@/api/session';
 import { FormButtons, FormError } from '@/ui/forms';
+import { Dialog } from '@/ui/Dialog';
 
 export function ChangePasswordDialog({ opened, onClose }: { opened: boolean; onClose: () => void }) {
   const { t } = useTranslation();
   return (
-    <Modal opened={opened} onClose={onClose} title={t('password.change')} size="sm">
+    <Dialog opened={opened} onClose={onClose} title={t('password.change')} size="sm">
       <ChangePasswordForm onClose={onClose} />
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -1,15 +1,4 @@
-import {
-  ActionIcon,
-  Badge,
-  Button,
-  Group,
-  Menu,
-  Modal,
-  PasswordInput,
-  Select,
-  Stack,
-  TextInput,
-} from '@mantine/core';
+import { ActionIcon, Button, Group, Menu, PasswordInput, Select, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -35,6 +24,8 @@ import { FormButtons, FormError } from '@/ui/forms';
 import { Moment } from '@/ui/Moment';
 import { SectionHeader } from '@/ui/Page';
 import { EmptyState, ErrorState } from '@/ui/States';
+import { Dialog } from '@/ui/Dialog';
+import { Tag } from '@/ui/Tag';
 import { TokensDialog } from './TokensDialog';
 
 const ICON = { size: 15, strokeWidth: 1.75 } as const;
@@ -122,7 +113,7 @@ function UserTable(props: { users: User[]; isLoading: boolean; onAction: (dialog
           cell: (user) => (
             <Group gap={8}>
               <span>{user.name}</span>
-              {!user.isActive && <Badge color="gray">{t('people.inactive')}</Badge>}
+              {!user.isActive && <Tag>{t('people.inactive')}</Tag>}
             </Group>
           ),
         },
@@ -242,7 +233,7 @@ function AddUser({ onClose }: { onClose: () => void }) {
   });
   const adding = useChange(addUser, t('people.added'), onClose);
   return (
-    <Modal opened onClose={onClose} title={t('people.add')} size="md">
+    <Dialog opened onClose={onClose} title={t('people.add')} size="md">
       <form
         onSubmit={form.onSubmit((values) =>
           adding.mutate({ ...values, name: values.name.trim(), displayName: values.displayName.trim() }),
@@ -282,7 +273,7 @@ function AddUser({ onClose }: { onClose: () => void }) {
           <FormButtons action={t('people.add')} isBusy={adding.isPending} onClose={onClose} />
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -297,7 +288,7 @@ function EditUser({ user, onClose }: { user: User; onClose: () => void }) {
     onClose,
   );
   return (
-    <Modal opened onClose={onClose} title={t('people.editNamed', { name: user.name })} size="md">
+    <Dialog opened onClose={onClose} title={t('people.editNamed', { name: user.name })} size="md">
       <form onSubmit={form.onSubmit((values) => editing.mutate(values))} noValidate>
         <Stack gap="md">
           <FormError error={editing.error} />
@@ -312,7 +303,7 @@ function EditUser({ user, onClose }: { user: User; onClose: () => void }) {
           <FormButtons action={t('action.save')} isBusy={editing.isPending} onClose={onClose} />
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -328,7 +319,7 @@ function ResetPassword({ user, onClose }: { user: User; onClose: () => void }) {
     onClose,
   );
   return (
-    <Modal opened onClose={onClose} title={t('people.resetPasswordNamed', { name: user.name })} size="md">
+    <Dialog opened onClose={onClose} title={t('people.resetPasswordNamed', { name: user.name })} size="md">
       <form onSubmit={form.onSubmit((values) => resetting.mutate(values))} noValidate>
         <Stack gap="md">
           <FormError error={resetting.error} />
@@ -343,7 +334,7 @@ function ResetPassword({ user, onClose }: { user: User; onClose: () => void }) {
           <FormButtons action={t('people.resetPassword')} isBusy={resetting.isPending} onClose={onClose} />
         </Stack>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -4,7 +4,6 @@ import {
   Code,
   CopyButton,
   Group,
-  Modal,
   MultiSelect,
   Select,
   Stack,
@@ -21,6 +20,7 @@ import type { CreatedToken, Right, Token } from '@/api/types';
 import { DataTable } from '@/ui/DataTable';
 import { Moment } from '@/ui/Moment';
 import { EmptyState, ErrorState } from '@/ui/States';
+import { Dialog } from '@/ui/Dialog';
 
 interface Props {
   opened: boolean;
@@ -34,9 +34,9 @@ interface Props {
 /** The API tokens of a person: made, shown once, revoked. */
 export function TokensDialog(props: Props) {
   return (
-    <Modal opened={props.opened} onClose={props.onClose} title={props.title} size="xl">
+    <Dialog opened={props.opened} onClose={props.onClose} title={props.title} size="xl">
       <Tokens userId={props.userId} rights={props.rights} />
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -84,6 +84,8 @@ function Filters({ form, onChange }: { form: AuditForm; onChange: (form: AuditFo
       <DatePickerInput
         type="range"
         allowSingleDateInRange
+        hideOutsideDates
+        weekendDays={[]}
         clearable
         size="sm"
         label={t('audit.days')}

@@ -1,4 +1,4 @@
-import { Checkbox, Group, Modal, NumberInput, Stack, Switch, TextInput } from '@mantine/core';
+import { Checkbox, Group, NumberInput, Stack, Switch, TextInput } from '@mantine/core';
 import { useForm, type UseFormReturnType } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -15,6 +15,7 @@ import {
 import type { Peer, Service, UnknownPeer } from '@/api/types';
 import { ConfirmDialog } from '@/ui/ConfirmDialog';
 import { FormButtons, FormError } from '@/ui/forms';
+import { Dialog } from '@/ui/Dialog';
 import { isAeTitle, servicesWanted } from './services';
 
 interface Values {
@@ -145,7 +146,7 @@ export function AddPeer({ onClose }: { onClose: () => void }) {
   });
   const adding = useChange(addPeer, t('peers.added'), onClose);
   return (
-    <Modal opened onClose={onClose} title={t('peers.add')} size="md">
+    <Dialog opened onClose={onClose} title={t('peers.add')} size="md">
       <PeerForm
         form={form}
         action={t('peers.add')}
@@ -154,7 +155,7 @@ export function AddPeer({ onClose }: { onClose: () => void }) {
         onSubmit={(fields) => adding.mutate(fields)}
         onClose={onClose}
       />
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -170,7 +171,7 @@ export function EditPeer({ peer, onClose }: { peer: Peer; onClose: () => void })
   });
   const editing = useChange((fields: PeerFields) => changePeer(peer.id, fields), t('peers.changed'), onClose);
   return (
-    <Modal opened onClose={onClose} title={t('peers.editNamed', { name: peer.aeTitle })} size="md">
+    <Dialog opened onClose={onClose} title={t('peers.editNamed', { name: peer.aeTitle })} size="md">
       <PeerForm
         form={form}
         action={t('action.save')}
@@ -179,7 +180,7 @@ export function EditPeer({ peer, onClose }: { peer: Peer; onClose: () => void })
         onSubmit={(fields) => editing.mutate(fields)}
         onClose={onClose}
       />
-    </Modal>
+    </Dialog>
   );
 }
 
@@ -200,7 +201,7 @@ export function AdmitPeer({ unknown, onClose }: { unknown: UnknownPeer; onClose:
     onClose,
   );
   return (
-    <Modal opened onClose={onClose} title={t('peers.admitNamed', { name: unknown.aeTitle })} size="md">
+    <Dialog opened onClose={onClose} title={t('peers.admitNamed', { name: unknown.aeTitle })} size="md">
       <PeerForm
         form={form}
         hasFixedTitle
@@ -210,7 +211,7 @@ export function AdmitPeer({ unknown, onClose }: { unknown: UnknownPeer; onClose:
         onSubmit={(fields) => admitting.mutate(fields)}
         onClose={onClose}
       />
-    </Modal>
+    </Dialog>
   );
 }
 

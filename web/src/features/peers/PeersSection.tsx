@@ -1,4 +1,4 @@
-import { ActionIcon, Badge, Button, Group, Loader, Menu, Text, Tooltip } from '@mantine/core';
+import { ActionIcon, Button, Group, Loader, Menu, Text, Tooltip } from '@mantine/core';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { CircleCheck, CircleX, Ellipsis, Pencil, Plus, Radio, Trash2, Waypoints } from 'lucide-react';
 import { useState } from 'react';
@@ -9,6 +9,7 @@ import type { Peer, Service } from '@/api/types';
 import { DataTable } from '@/ui/DataTable';
 import { SectionHeader } from '@/ui/Page';
 import { EmptyState, ErrorState } from '@/ui/States';
+import { Tag } from '@/ui/Tag';
 import { AddPeer, EditPeer, RemovePeer } from './PeerDialogs';
 import { UnknownPeers } from './UnknownPeers';
 
@@ -96,7 +97,7 @@ function Address({ peer }: { peer: Peer }) {
         {peer.host}
         {peer.port !== null && `:${peer.port}`}
       </span>
-      {peer.tls && <Badge>TLS</Badge>}
+      {peer.tls && <Tag>TLS</Tag>}
       {peer.port === null && (
         <Text span size="xs" c="dimmed">
           {t('peers.callsOnly')}
@@ -106,15 +107,13 @@ function Address({ peer }: { peer: Peer }) {
   );
 }
 
-export function Services({ services }: { services: readonly string[] }) {
+function Services({ services }: { services: readonly string[] }) {
   const { t } = useTranslation();
   if (services.length === 0) return <Text size="sm">{t('peers.nothing')}</Text>;
   return (
     <Group gap={4}>
       {services.map((service) => (
-        <Badge key={service} color="gray">
-          {t(`services.${service as Service}`)}
-        </Badge>
+        <Tag key={service}>{t(`services.${service as Service}`)}</Tag>
       ))}
     </Group>
   );

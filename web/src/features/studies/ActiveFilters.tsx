@@ -31,7 +31,7 @@ export function ActiveFilters(props: { search: StudiesSearch; onSearch: OnSearch
         ]
       : []),
   ];
-  const canClear = countFilters(search) > (props.isNarrow ? 1 : 0);
+  const canClear = countFilters({ ...search, q: undefined }) > 0;
   if (pills.length === 0 && !canClear) return null;
   return (
     <Group gap={6} className={classes.row}>

@@ -66,6 +66,8 @@ export function DateFilter({ value, onChange, isStacked }: Props) {
       <DatePicker
         type="range"
         allowSingleDateInRange
+        hideOutsideDates
+        weekendDays={[]}
         locale={locale}
         size="sm"
         value={days}

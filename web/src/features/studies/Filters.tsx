@@ -12,7 +12,7 @@ import {
 } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { ChevronDown, Search, SlidersHorizontal, X } from 'lucide-react';
-import { type RefObject, useId } from 'react';
+import { type Ref, type RefObject, useId } from 'react';
 import { useTranslation } from 'react-i18next';
 import { DateFilter, useDateText } from './DateFilter';
 import classes from './Filters.module.css';
@@ -80,17 +80,25 @@ function SearchBox({
   );
 }
 
-function FilterButton(props: { label: string; isActive: boolean; onClick: () => void; expanded: boolean }) {
+/** The popover hangs on this button, so it takes what the popover's target gives: a ref and aria attributes. */
+function FilterButton({
+  label,
+  isActive,
+  ...target
+}: {
+  label: string;
+  isActive: boolean;
+  onClick: () => void;
+  ref?: Ref<HTMLButtonElement>;
+}) {
   return (
     <Button
-      variant={props.isActive ? 'light' : 'default'}
+      {...target}
+      variant={isActive ? 'light' : 'default'}
       className={classes.button}
       rightSection={<ChevronDown size={14} aria-hidden />}
-      onClick={props.onClick}
-      aria-expanded={props.expanded}
-      aria-haspopup="dialog"
     >
-      {props.label}
+      {label}
     </Button>
   );
 }
@@ -102,12 +110,7 @@ function DatePopover({ search, onSearch }: Props) {
   return (
     <Popover opened={isOpen} onChange={close} position="bottom-start" shadow="lg" trapFocus returnFocus>
       <Popover.Target>
-        <FilterButton
-          label={dateText(search.date)}
-          isActive={search.date !== undefined}
-          onClick={toggle}
-          expanded={isOpen}
-        />
+        <FilterButton label={dateText(search.date)} isActive={search.date !== undefined} onClick={toggle} />
       </Popover.Target>
       <Popover.Dropdown p="sm" aria-label={t('studies.date.title')}>
         <DateFilter
@@ -178,7 +181,6 @@ function ModalityPopover({ search, onSearch }: Props) {
           label={search.modality?.join(', ') ?? t('studies.anyModality')}
           isActive={search.modality !== undefined}
           onClick={toggle}
-          expanded={isOpen}
         />
       </Popover.Target>
       <Popover.Dropdown p="sm" aria-label={t('studies.columns.modalities')}>
@@ -240,7 +242,6 @@ function FieldsPopover({ search, onSearch }: Props) {
           label={count > 0 ? t('studies.moreCount', { count }) : t('studies.more')}
           isActive={count > 0}
           onClick={toggle}
-          expanded={isOpen}
         />
       </Popover.Target>
       <Popover.Dropdown p="md" aria-label={t('studies.more')}>
@@ -271,8 +272,9 @@ function FilterDrawer({ search, onSearch }: Props) {
         onClose={close}
         position="bottom"
         size="85%"
-        title={t('studies.filters')}
         radius="md"
+        title={t('studies.filters')}
+        closeButtonProps={{ 'aria-label': t('action.close') }}
       >
         <Stack gap="lg" pb="xl">
           <SortSelect search={search} onSearch={onSearch} />

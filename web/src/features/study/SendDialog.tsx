@@ -1,4 +1,4 @@
-import { Modal, Select, Stack, Text } from '@mantine/core';
+import { Select, Stack, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -7,6 +7,7 @@ import { canBeCalled, peersQuery } from '@/api/peers';
 import { sendStudy } from '@/api/studies';
 import { FormButtons, FormError } from '@/ui/forms';
 import { ErrorState } from '@/ui/States';
+import { Dialog } from '@/ui/Dialog';
 
 /** Send a study to a peer; the sending is a job, so one need not wait. */
 export function SendDialog({ studyInstanceUid, onClose }: { studyInstanceUid: string; onClose: () => void }) {
@@ -24,7 +25,7 @@ export function SendDialog({ studyInstanceUid, onClose }: { studyInstanceUid: st
     },
   });
   return (
-    <Modal opened onClose={onClose} title={t('study.sendTitle')} size="sm">
+    <Dialog opened onClose={onClose} title={t('study.sendTitle')} size="sm">
       {peers.isError ? (
         <ErrorState error={peers.error} onRetry={() => void peers.refetch()} />
       ) : peers.isSuccess && destinations.length === 0 ? (
@@ -55,6 +56,6 @@ export function SendDialog({ studyInstanceUid, onClose }: { studyInstanceUid: st
           </Stack>
         </form>
       )}
-    </Modal>
+    </Dialog>
   );
 }
