@@ -85,7 +85,10 @@ class RunningServer:
         self.process.stdin.close()
         is_ready = threading.Event()
         threading.Thread(target=self._read, args=(is_ready,), daemon=True).start()
-        if not is_ready.wait(READY_S):
+        deadline = began + READY_S
+        while not is_ready.wait(0.05) and time.monotonic() < deadline and self.process.poll() is None:
+            pass
+        if not is_ready.is_set():
             raise AssertionError(f"not ready after {READY_S} s:\n{self.log_path.read_text()[-4000:]}")
         self.ready_s = time.monotonic() - began
         return self

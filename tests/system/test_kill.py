@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import random
 import signal
 import sqlite3
 import threading
 import time
+import uuid
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
@@ -27,6 +29,8 @@ KILLS = 50
 ASSOCIATIONS = 4
 RESTART_MAX_S = 2.0
 
+logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # connections are refused on purpose
+
 
 class Sender(threading.Thread):
     """Stores instances of its own over one association after another, and remembers what was acknowledged."""
@@ -36,7 +40,7 @@ class Sender(threading.Thread):
         self.server, self.number, self.stop_event = server, number, stop
         self.acknowledged: dict[str, str] = {}
         self.refused: list[int] = []
-        self.study = make.uid()
+        self.study = f"2.25.{uuid.uuid4().int}"
 
     def instance(self, count: int) -> Dataset:
         ds = make.ct_slice(rows=128)
@@ -45,17 +49,18 @@ class Sender(threading.Thread):
         ds.SOPInstanceUID = f"{self.study}.9.{count}"
         ds.InstanceNumber = count
         ds.PixelData = np.random.default_rng(count).integers(0, 4000, 128 * 128, np.uint16).tobytes()
-        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+        ds.file_meta = FileMetaDataset()
+        ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         return ds
 
     def run(self) -> None:
         ae, count = AE("TEST"), 0
         ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = 5
         ae.add_requested_context(CT_IMAGE, ExplicitVRLittleEndian)
+        ds = self.instance(count)
         while not self.stop_event.is_set():
             association = ae.associate("127.0.0.1", self.server.dicom_port, ae_title="FILMLESS")
             while association.is_established and not self.stop_event.is_set():
-                ds = self.instance(count)
                 try:
                     status = association.send_c_store(ds)
                 except RuntimeError:
@@ -65,6 +70,7 @@ class Sender(threading.Thread):
                 if status.Status == 0x0000:
                     self.acknowledged[ds.SOPInstanceUID] = make.dataset_bytes(ds).hex()[-64:]
                     count += 1
+                    ds = self.instance(count)
                 else:
                     self.refused.append(status.Status)
                     break

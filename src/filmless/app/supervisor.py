@@ -29,7 +29,7 @@ Ready = Callable[[], None]
 Runner = Callable[[Settings, Ready], None]
 
 QUICK_DEATH_S = 5.0
-RESTART_DELAY_MAX_S = 30.0
+RESTART_DELAY_MAX_S = 1.0  # a fork costs milliseconds: even a process that dies at once is tried every second
 
 
 @dataclass
@@ -160,7 +160,7 @@ class Supervisor:
             return
         is_quick = time.monotonic() - child.started_at < QUICK_DEATH_S
         child.quick_deaths = child.quick_deaths + 1 if is_quick else 0
-        delay = min(0.5 * 2 ** (child.quick_deaths - 1), RESTART_DELAY_MAX_S) if child.quick_deaths > 1 else 0.0
+        delay = min(0.05 * 2 ** (child.quick_deaths - 2), RESTART_DELAY_MAX_S) if child.quick_deaths > 1 else 0.0
         child.restart_at = time.monotonic() + delay
         log.error(
             "a process ended and is started again",
