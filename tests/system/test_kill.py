@@ -76,7 +76,7 @@ class Sender(threading.Thread):
                     break
             if association.is_established:
                 association.release()
-            time.sleep(0.02)
+            time.sleep(0.1)
 
 
 def answers(server: RunningServer) -> bool:

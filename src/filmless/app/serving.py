@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -67,8 +68,11 @@ def run(
     configure_logs(settings, "supervisor")
     setup_link = prepare(settings, roles, administrator)
     prepare_metrics(settings.data / "run" / f"metrics-{'-'.join(roles)}")
-    supervisor = Supervisor(settings, children_of(settings, roles), on_ready or announce(settings, roles, setup_link))
-    return supervisor.run()
+    gc.disable()
+    children = children_of(settings, roles)
+    gc.freeze()  # what all processes share is never looked through, so it is never copied
+    gc.enable()
+    return Supervisor(settings, children, on_ready or announce(settings, roles, setup_link)).run()
 
 
 def announce(settings: Settings, roles: tuple[str, ...], setup_link: str | None) -> Callable[[], None]:
