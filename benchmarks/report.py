@@ -12,7 +12,7 @@ from pathlib import Path
 
 @dataclass
 class Line:
-    """One comparison. `higher_is_better` says which way the figures run; the ratio says how many times better ours is."""
+    """One comparison; the ratio says how many times better ours is, whichever way the figures run."""
 
     what: str
     unit: str

@@ -80,9 +80,7 @@ def test_whatever_is_sent_the_answer_is_one_that_the_document_names(
     operation: schemathesis.APIOperation, app: ASGIApp, caller: Caller
 ) -> None:
     @given(case=operation.as_strategy())
-    @settings(
-        max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     def send(case: schemathesis.Case) -> None:
         case.call_and_validate(app=app, headers=caller.headers(), checks=CHECKS)
 

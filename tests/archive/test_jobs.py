@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from filmless.archive import Archive, jobs
 from filmless.archive.jobs import Job, JobContext, Worker
 from filmless.config import Settings
 from filmless.errors import Refused, Unavailable
+from waiting import until
 
 
 @pytest.fixture
@@ -34,13 +34,6 @@ def enqueue(archive: Archive, name: str, **options: Any) -> int:
 def all_jobs(archive: Archive) -> list[Job]:
     with archive.reading() as session:
         return jobs.list_jobs(session)[0]
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_job_runs_with_its_arguments_and_is_done(archive: Archive) -> None:

@@ -16,7 +16,8 @@ from answers import Mounted
 from callers import principal_of
 from filmless.access.principal import SYSTEM, Principal
 from filmless.archive import Archive
-from filmless.retrieve.decoding import decoders
+from filmless.retrieve import decoding
+from filmless.retrieve.decoding import Decoders
 from filmless.store.receive import receive
 
 
@@ -25,11 +26,19 @@ def radiologist() -> Principal:
     return replace(principal_of("radiologist"), door="dicomweb")
 
 
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Decoders]:
+    """Decoder processes for all tests of this worker: they take a quarter of a second to start."""
+    made = Decoders(processes=2, memory_bytes=4 << 30, timeout_s=30, samples_max=400_000_000, waiting_max=64)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def archive(archive: Archive) -> Iterator[Archive]:
-    """The archive, whose decoder processes end with the test."""
-    yield archive
-    decoders(archive).close()
+def archive(archive: Archive, pool: Decoders) -> Archive:
+    """The archive, with those decoder processes."""
+    decoding._pools[archive] = pool
+    return archive
 
 
 @pytest.fixture

@@ -121,7 +121,8 @@ def test_a_real_file_comes_back_as_explicit_little_endian_with_the_same_pixels(
 
 @pytest.mark.parametrize("uid", [*sorted(ENCODABLE), syntaxes.IMPLICIT_LE, syntaxes.DEFLATED])
 @pytest.mark.parametrize(
-    "name", ["CT_small.dcm", "MR_small_RLE.dcm", "SC_rgb.dcm", "examples_palette.dcm", "MR_small_bigendian.dcm"]
+    "name",
+    ["CT_small.dcm", "MR_small_RLE.dcm", "SC_rgb_small_odd.dcm", "examples_palette.dcm", "MR_small_bigendian.dcm"],
 )
 def test_an_instance_comes_in_any_syntax_that_we_write(
     name: str, uid: str, archive: Archive, client: TestClient
@@ -172,13 +173,13 @@ def test_a_study_holds_all_its_series(stored: Store, client: TestClient) -> None
 
 def test_what_cannot_be_decoded_leaves_as_stored_when_no_syntax_is_asked_for(stored: Store, client: TestClient) -> None:
     # PS3.18 8.7.3.4: the default gives way for lossy data that only exist so.
-    ds = stored(make.encapsulated([b"\0\0\1\xb3 not really a video"], transfer_syntax=syntaxes.MPEG4_HP41))
+    ds = stored(make.encapsulated([b"\0\0\1\xb3 not really a video"]), transfer_syntax=syntaxes.MPEG4_HP41)
     ((headers, _),) = parts_of(client.get(address(ds), headers=DEFAULT))
     assert headers["content-type"].endswith(syntaxes.MPEG4_HP41)
 
 
 def test_a_syntax_that_an_instance_cannot_have_is_not_acceptable(stored: Store, client: TestClient) -> None:
-    ds = stored(make.encapsulated([b"\0\0\1\xb3 not really a video"], transfer_syntax=syntaxes.MPEG4_HP41))
+    ds = stored(make.encapsulated([b"\0\0\1\xb3 not really a video"]), transfer_syntax=syntaxes.MPEG4_HP41)
     for accept in ("application/dicom", 'multipart/related; type="application/dicom"'):
         response = client.get(address(ds), headers={"accept": f"{accept}; transfer-syntax={syntaxes.EXPLICIT_LE}"})
         assert response.status_code == 406
@@ -186,7 +187,7 @@ def test_a_syntax_that_an_instance_cannot_have_is_not_acceptable(stored: Store, 
 
 
 def test_a_study_of_which_only_some_can_be_had_is_partial(stored: Store, client: TestClient) -> None:
-    video = stored(make.encapsulated([b"\0\0\1\xb3 a video"], transfer_syntax=syntaxes.MPEG4_HP41))
+    video = stored(make.encapsulated([b"\0\0\1\xb3 a video"]), transfer_syntax=syntaxes.MPEG4_HP41)
     stored(make.ct_slice(StudyInstanceUID=video.StudyInstanceUID, PatientID=video.PatientID))
     accept = f'multipart/related; type="application/dicom"; transfer-syntax={syntaxes.EXPLICIT_LE}'
     response = client.get(address(video, "study"), headers={"accept": accept})
@@ -196,7 +197,7 @@ def test_a_study_of_which_only_some_can_be_had_is_partial(stored: Store, client:
 
 
 def test_a_damaged_frame_in_a_study_does_not_take_the_others_with_it(stored: Store, client: TestClient) -> None:
-    broken = stored(make.encapsulated([b"\xff\xd8 not a JPEG"], transfer_syntax=syntaxes.JPEG_BASELINE))
+    broken = stored(make.encapsulated([b"\xff\xd8 not a JPEG"]), transfer_syntax=syntaxes.JPEG_BASELINE)
     stored(make.ct_slice(StudyInstanceUID=broken.StudyInstanceUID, PatientID=broken.PatientID))
     parts = parts_of(client.get(address(broken, "study"), headers=DEFAULT))
     assert len(parts) == 2
@@ -378,7 +379,7 @@ def test_frames_of_real_files_have_the_pixels_of_pydicom(path: Path, archive: Ar
         pytest.skip("no image that can be decoded")
     try:
         expected = decoded(archive.blobs.read(record.instance.blob))
-    except FilmlessError:
+    except (FilmlessError, AssertionError):
         pytest.skip("damaged")
     for number in range(1, min(record.instance.number_of_frames, 3) + 1):
         response = client.get(f"{url_of(record)}/frames/{number}", headers=OCTETS)
@@ -390,6 +391,12 @@ def test_frames_of_real_files_have_the_pixels_of_pydicom(path: Path, archive: Ar
             assert response.content == np.packbits(want.reshape(-1), bitorder="little").tobytes()
             continue
         photometric = header.text(0x00280004) or ""
+        element = header.pixel_data
+        assert element is not None
+        if (header.integer(0x00280101) or 0) < (header.integer(0x00280100) or 0) and response.content == header.value(
+            element
+        )[(number - 1) * want.nbytes :][: want.nbytes]:
+            continue  # as stored: what the unused high bits hold is the sender's
         is_kept = photometric == "YBR_FULL" and record.instance.transfer_syntax_uid in {*NATIVE, syntaxes.RLE}
         if is_kept:
             assert len(response.content) == want.nbytes
@@ -534,16 +541,16 @@ def test_a_frame_has_validator_and_ranges(stored: Store, client: TestClient) -> 
 def test_a_frame_that_cannot_be_decoded_is_not_acceptable_raw_and_leaves_as_stored(
     stored: Store, client: TestClient
 ) -> None:
-    ds = stored(make.encapsulated([b"\xff\xd8 not a JPEG"], transfer_syntax=syntaxes.JPEG_BASELINE))
+    ds = stored(make.encapsulated([b"\xff\xd8 not a JPEG"]), transfer_syntax=syntaxes.JPEG_BASELINE)
     assert client.get(f"{address(ds)}/frames/1", headers=OCTETS).status_code == 406
     assert client.get(f"{address(ds)}/frames/1", headers=OHIF_FRAMES).status_code == 200
 
 
 def test_an_image_bomb_is_refused_and_the_next_frame_is_served(stored: Store, client: TestClient) -> None:
     good = stored(make.ct_slice())
-    bomb = make.encapsulated([b"\xff\x4f\xff\x51" + bytes(60)], transfer_syntax=syntaxes.JPEG_2000)
+    bomb = make.encapsulated([b"\xff\x4f\xff\x51" + bytes(60)])
     bomb.Rows = bomb.Columns = 65535
-    stored(bomb)
+    stored(bomb, transfer_syntax=syntaxes.JPEG_2000)
     assert client.get(f"{address(bomb)}/frames/1", headers=OCTETS).status_code == 406
     assert client.get(f"{address(bomb)}/rendered").status_code == 406
     assert client.get(f"{address(good)}/rendered").status_code == 200

@@ -30,7 +30,9 @@ class Door:
     archive: Archive
     port: int
 
-    def ask(self, *contexts: tuple[str, str], calling: str = "TEST", called: str = "FILMLESS", **more: Any) -> Requestor:
+    def ask(
+        self, *contexts: tuple[str, str], calling: str = "TEST", called: str = "FILMLESS", **more: Any
+    ) -> Requestor:
         """Open an association with our own requestor."""
         return connect(
             "127.0.0.1",
@@ -43,9 +45,7 @@ class Door:
 
 
 def add_peer(archive: Archive, ae_title: str, port: int | None = None, *allow: str) -> peers.Peer:
-    return peers.add_peer(
-        archive, SYSTEM("test"), ae_title=ae_title, host="127.0.0.1", port=port, allow=allow or EVERY
-    )
+    return peers.add_peer(archive, SYSTEM("test"), ae_title=ae_title, host="127.0.0.1", port=port, allow=allow or EVERY)
 
 
 @pytest.fixture

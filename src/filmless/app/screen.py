@@ -62,7 +62,7 @@ class Screen:
             return
         path = scope["path"]
         asset = self.assets.get(path)
-        if asset is None and "." not in path.rsplit("/", 1)[-1]:
+        if asset is None and not path.startswith("/assets/"):  # a UID has dots too: a suffix says nothing
             asset = self.assets.get("/index.html")
         if scope["method"] not in {"GET", "HEAD"}:
             await _plain(send, 405, b"Only GET and HEAD.")

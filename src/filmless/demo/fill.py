@@ -36,7 +36,7 @@ def main() -> None:
         sys.stderr.write(f"samples: {name}: {taken} instances{refusal}\n")
 
     with Archive.open(read_settings()) as archive:
-        fill(archive, datetime.now().replace(second=0, microsecond=0), say)
+        fill(archive, datetime.now().replace(hour=12, minute=0, second=0, microsecond=0), say)
     sys.stderr.write("samples: all are in\n")
 
 
