@@ -145,6 +145,19 @@ def shift_bits(data: bytes, bit_offset: int, bit_count: int) -> bytes:
     return number.to_bytes((bit_count + 7) // 8, "little")
 
 
+def native_frame_bytes(rows: int | None, columns: int | None, frames: int, pixel_bytes: int | None) -> int | None:
+    """Length of one native frame as it follows from little; None when that little does not tell.
+
+    The pixel data hold the frames without gaps, and a last byte of padding at most. A frame of one bit a pixel may
+    begin inside a byte, and what is shorter or longer than it should be must be looked at closely.
+    """
+    pixels = (rows or 0) * (columns or 0) * frames
+    if pixels < 2 or pixel_bytes is None:
+        return None
+    per_pixel, rest = divmod(pixel_bytes, pixels)
+    return None if per_pixel == 0 or rest > 1 else pixels // frames * per_pixel
+
+
 def frame_count(header: Header) -> int:
     """Number of Frames, 1 when it says nothing sensible (PS3.3 C.7.6.6).
 

@@ -120,11 +120,12 @@ class PixelFormat:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Where a native frame lies in the pixel data: whole bytes, and the bits to skip at their begin."""
+    """Where a native frame lies in the pixel data: whole bytes, the bits to skip at their begin, and how many count."""
 
     offset: int
     length: int
     skip_bits: int
+    bits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def native_extent(form: PixelFormat, frame_index: int) -> Extent:
     first, last = start // 8, ceil(stop / 8)
     if _is_swapped(form):
         first, last = first - first % 2, last + last % 2
-    return Extent(first, last - first, start - first * 8)
+    return Extent(first, last - first, start - first * 8, stop - start)
 
 
 def _is_swapped(form: PixelFormat) -> bool:

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from filmless.archive import Archive
 from filmless.archive.tables import Flags
-from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE, PixelFormat, native_extent, read_format
+from filmless.dicom.frames import native_frame_bytes, shift_bits
+from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE, Extent, PixelFormat, native_extent, read_format
 from filmless.dicom.scanner import Header, ScanLimits, scan
 from filmless.dicom.syntaxes import DEFLATED, EXPLICIT_LE, get_syntax
 from filmless.errors import NotAcceptable, NotFound, Refused
@@ -138,19 +139,12 @@ def _check_number(instance: StoredInstance, frame_number: int) -> None:
         raise NotFound(f"frame {frame_number} is not among the {instance.number_of_frames} of this instance")
 
 
-def _native_length(instance: StoredInstance) -> int | None:
-    """Give the length of a native frame by the row alone; None when the header must be asked.
-
-    The pixel data holds the frames without gaps, and a last byte of padding at most. A frame of 1-bit samples may
-    begin inside a byte, and what is shorter or longer than it should be is looked at closely.
-    """
-    pixels = (instance.rows or 0) * (instance.columns or 0) * instance.number_of_frames
-    if pixels < 2 or instance.pixel_length is None:
+def _native_length(record: InstanceRecord) -> int | None:
+    """Give the length of a native frame by the row alone; None when a frame table or the header must be asked."""
+    instance = record.instance
+    if record.frames is not None:
         return None
-    per_pixel, rest = divmod(instance.pixel_length, pixels)
-    if per_pixel == 0 or rest > 1:
-        return None
-    return pixels // instance.number_of_frames * per_pixel
+    return native_frame_bytes(instance.rows, instance.columns, instance.number_of_frames, instance.pixel_length)
 
 
 def stored_frame(archive: Archive, record: InstanceRecord, frame_number: int) -> FrameBytes:
@@ -166,11 +160,12 @@ def stored_frame(archive: Archive, record: InstanceRecord, frame_number: int) ->
         return transcoded_frame(archive, record, frame_number, EXPLICIT_LE)
     if get_syntax(instance.transfer_syntax_uid).is_encapsulated:
         return FrameBytes(_encapsulated(archive, record, frame_number), instance.transfer_syntax_uid)
-    length = _native_length(instance)
+    length = _native_length(record)
     if length is None:
-        data, skip_bits = _native(archive, record, frame_number)
-        if skip_bits:
-            return transcoded_frame(archive, record, frame_number, EXPLICIT_LE)
+        extent, data = _native(archive, record, frame_number)
+        if extent.bits % 8 or extent.skip_bits:
+            # Frames of one bit a pixel share a byte: each leaves from a byte of its own, with nothing of the next.
+            data = shift_bits(data, extent.skip_bits, extent.bits)
         return FrameBytes(data, EXPLICIT_LE)
     offset = (instance.pixel_offset or 0) + (frame_number - 1) * length
     return FrameBytes(read_range(archive, instance, offset, length), EXPLICIT_LE)
@@ -183,17 +178,18 @@ def _encapsulated(archive: Archive, record: InstanceRecord, frame_number: int) -
     return b"".join(read_range(archive, record.instance, offset, length) for offset, length in ranges)
 
 
-def _native(archive: Archive, record: InstanceRecord, frame_number: int) -> tuple[bytes, int]:
-    """Read the bytes that hold a native frame, and how many bits stand before it."""
+def _native(archive: Archive, record: InstanceRecord, frame_number: int) -> tuple[Extent, bytes]:
+    """Read the bytes that hold a native frame, and say which of their bits it has."""
     instance = record.instance
     form = read_format(read_header(archive, instance))
     extent = native_extent(form, frame_number - 1)
     length = max(0, min(extent.length, (instance.pixel_length or 0) - extent.offset))
-    return read_range(archive, instance, (instance.pixel_offset or 0) + extent.offset, length), extent.skip_bits
+    return extent, read_range(archive, instance, (instance.pixel_offset or 0) + extent.offset, length)
 
 
-def _needs_extent(instance: StoredInstance) -> bool:
-    return bool(instance.flags & (Flags.BIG_ENDIAN | Flags.YBR_FULL_422_NATIVE)) or _native_length(instance) is None
+def _needs_extent(record: InstanceRecord) -> bool:
+    is_odd = record.instance.flags & (Flags.BIG_ENDIAN | Flags.YBR_FULL_422_NATIVE)
+    return bool(is_odd) or _native_length(record) is None
 
 
 def run_on_frame(
@@ -213,10 +209,11 @@ def run_on_frame(
     skip_bits = 0
     if uid not in NATIVE:
         data = _encapsulated(archive, record, frame_number)
-    elif _needs_extent(instance):
-        data, skip_bits = _native(archive, record, frame_number)
+    elif _needs_extent(record):
+        extent, data = _native(archive, record, frame_number)
+        skip_bits = extent.skip_bits
     else:
-        length = _native_length(instance) or 0
+        length = _native_length(record) or 0
         data = read_range(archive, instance, (instance.pixel_offset or 0) + (frame_number - 1) * length, length)
     header, bare_syntax = read_header_bytes(archive, instance)
     whole = {
