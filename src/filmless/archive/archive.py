@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -11,6 +13,8 @@ from filmless.archive.blobs import Blobs
 from filmless.archive.database import Database
 from filmless.archive.folders import make_folder
 from filmless.config import Settings
+
+T = TypeVar("T")
 
 
 class Archive:
@@ -48,6 +52,10 @@ class Archive:
     def transaction(self) -> AbstractContextManager[Connection]:
         """Write in one transaction; when the block is left without an error, its changes are on disk."""
         return self.database.transaction()
+
+    def run(self, body: Callable[[Connection], T]) -> T:
+        """Run a function as one transaction, maybe in another thread: for the paths that every instance takes."""
+        return self.database.run(body)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Read from one snapshot. Writing through it is an error."""

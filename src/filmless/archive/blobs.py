@@ -11,6 +11,7 @@ import mmap
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,11 @@ from filmless.errors import NotFound, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
 
-_BUFFER_BYTES = 1 << 20  # what is shorter never leaves memory before its one write
+_BUFFER_BYTES = 1 << 20  # what is shorter is read from memory
+_FLUSH_BYTES = 256 << 10  # hashed and written while the sender sends the next
 _WRITEBACK_BYTES = 8 << 20
 _IDLE_BUFFERS_MAX = 16
+_ROOM_CHECK_S = 0.2
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -46,6 +49,7 @@ class Blobs:
         self._prefix = f"{self.root}/"
         self._suffix = suffix
         self._reserve_bytes = reserve_bytes
+        self._room_seen_at = -_ROOM_CHECK_S
         self._known_folders: set[str] = set()
         self._idle_buffers: list[bytearray] = []
         make_folder(self.incoming)
@@ -62,7 +66,8 @@ class Blobs:
 
     def require_room(self) -> None:
         """Raise Unavailable when less than the reserve is free."""
-        if self._reserve_bytes:
+        now = time.monotonic()
+        if self._reserve_bytes and now - self._room_seen_at > _ROOM_CHECK_S:
             free_bytes = self.usage().free_bytes
             if free_bytes < self._reserve_bytes:
                 raise Unavailable(
@@ -70,6 +75,7 @@ class Blobs:
                     f" {self._reserve_bytes >> 20} MiB are kept in reserve (disk_reserve_bytes)",
                     retry_after_s=60,
                 )
+            self._room_seen_at = now
 
     def path(self, key: str) -> Path:
         """The path of a blob, whether it exists or not."""
@@ -148,11 +154,14 @@ class Blobs:
         """Move a blob to other blobs on the same disk, durably. One that was moved already is no error."""
         with as_unavailable(f"blob {key} cannot be moved to {other.root}"):
             try:
-                os.rename(self._path(key), other._place(key))  # noqa: PTH104
+                target, parent = other._place(key)
+                os.rename(self._path(key), target)  # noqa: PTH104
             except FileNotFoundError:
                 if other.length(key) is None:
                     raise NotFound(f"blob {key} is not under {self.root}") from None
             sync_folder(other.path(key).parent)
+            if parent is not None:
+                sync_folder(parent)
 
     def keys(self) -> Iterator[str]:
         """All keys, in order."""
@@ -194,12 +203,18 @@ class Blobs:
     def _path(self, key: str) -> str:
         return f"{self._prefix}{key[:2]}/{key[2:4]}/{key}{self._suffix}"
 
-    def _place(self, key: str) -> str:
-        """The path of a blob that is about to be there: its folder exists, durably."""
-        if key[:4] not in self._known_folders:
-            make_folder(self.root / key[:2] / key[2:4])
-            self._known_folders.add(key[:4])
-        return self._path(key)
+    def _place(self, key: str) -> tuple[str, str | None]:
+        """The path of a blob that is about to be there, and the folder to fsync as well if its own is new."""
+        if key[:4] in self._known_folders:
+            return self._path(key), None
+        first = self._prefix + key[:2]
+        try:
+            os.mkdir(f"{first}/{key[2:4]}", 0o750)  # noqa: PTH102
+        except FileExistsError:  # but a power loss may still take it, if it was made by a process that died
+            pass
+        except FileNotFoundError:
+            make_folder(Path(first) / key[2:4])
+        return self._path(key), first
 
     def _take_buffer(self) -> bytearray:
         try:
@@ -221,6 +236,8 @@ class BlobWriter:
         self._sha256 = hashlib.sha256()
         self._buffer = blobs._take_buffer()
         self._buffered = 0
+        self._flushed = 0  # how much of the buffer is hashed and in the file
+        self._is_whole_in_buffer = True
         self._descriptor = -1
         self._path = ""
         self._written_back = 0
@@ -237,21 +254,22 @@ class BlobWriter:
             view = view.cast("B")
         length = len(view)
         start = self._buffered
-        if start + length <= _BUFFER_BYTES:
-            self._buffer[start : start + length] = view
-            self._buffered = start + length
-        else:
-            self._flush()
-            if length < _BUFFER_BYTES:
-                self._buffer[:length] = view
-                self._buffered = length
-            else:
-                self._put(view)
         self.length += length
+        if start + length > _BUFFER_BYTES:
+            self._flush()
+            self._is_whole_in_buffer = False
+            self._buffered = self._flushed = start = 0
+            if length > _BUFFER_BYTES:
+                self._put(view)
+                return
+        self._buffer[start : start + length] = view
+        self._buffered = start + length
+        if self._buffered - self._flushed >= _FLUSH_BYTES:
+            self._flush()
 
     def map(self) -> memoryview | mmap.mmap:
         """What was written so far: from memory when short, else the mapped file."""
-        if self._descriptor < 0:
+        if self._is_whole_in_buffer:
             return memoryview(self._buffer)[: self._buffered].toreadonly()
         self._flush()
         with as_unavailable(f"{self._path} cannot be read"):
@@ -259,7 +277,7 @@ class BlobWriter:
 
     def read_at(self, offset: int, length: int) -> bytes:
         """A range of what was written so far."""
-        if self._descriptor < 0:
+        if self._is_whole_in_buffer:
             return bytes(memoryview(self._buffer)[offset : min(offset + length, self._buffered)])
         self._flush()
         with as_unavailable(f"{self._path} cannot be read"):
@@ -267,8 +285,7 @@ class BlobWriter:
 
     def digest(self) -> bytes:
         """The SHA-256 of what was written so far."""
-        if self._buffered:
-            self._flush()
+        self._flush()
         return self._sha256.digest()
 
     def finish(self) -> tuple[str, int]:
@@ -282,21 +299,18 @@ class BlobWriter:
         key = self._sha256.hexdigest()
         try:
             with as_unavailable(f"blob {key} cannot be written under {self._blobs.root}"):
-                target = self._blobs._place(key)
+                target, parent = self._blobs._place(key)
                 _keep_time(target, self._descriptor)
                 os.fdatasync(self._descriptor)
-                try:
-                    os.rename(self._path, target)  # noqa: PTH104
-                except FileNotFoundError:  # the folder went away since it was last seen
-                    self._blobs._known_folders.discard(key[:4])
-                    target = self._blobs._place(key)
-                    os.rename(self._path, target)  # noqa: PTH104
-                self._path = target
+                os.rename(self._path, target)  # noqa: PTH104
+                self._path = ""  # from here on a failure leaves a blob without a row: others may have one for it
                 sync_folder(target.rpartition("/")[0])
+                if parent is not None:
+                    sync_folder(parent)
+                    self._blobs._known_folders.add(key[:4])
         except BaseException:
             self.abort()
             raise
-        self._path = ""
         self._close_file()
         return key, self.length
 
@@ -321,7 +335,7 @@ class BlobWriter:
         self.close()
 
     def _flush(self) -> None:
-        """Move the buffer to the file, making the file first."""
+        """Bring the file up to the buffer, making the file first."""
         if self._descriptor < 0:
             self._path = f"{self._blobs.incoming}/{secrets.token_hex(12)}"
             try:
@@ -330,9 +344,9 @@ class BlobWriter:
             except BaseException:
                 self.abort()
                 raise
-        if self._buffered:
-            with memoryview(self._buffer) as view, view[: self._buffered] as filled:
-                self._buffered = 0
+        if self._flushed < self._buffered:
+            with memoryview(self._buffer) as view, view[self._flushed : self._buffered] as filled:
+                self._flushed = self._buffered
                 self._put(filled)
 
     def _put(self, view: memoryview) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ClauseElement, Connection, Engine, MetaData, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,6 +18,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from filmless.archive.group_commit import GroupCommit, sqlite_outage
 from filmless.config import Settings
 from filmless.errors import FilmlessError, Unavailable
+
+T = TypeVar("T")
 
 # Tables of all rooms attach here. Names of constraints are needed by migrations in batch mode.
 metadata = MetaData(
@@ -66,11 +68,17 @@ class Database:
         """
         if not self.is_sqlite:
             return self._server_transaction(self._write_engine.begin)
-        if self._writer is None:
-            with self._writer_mutex:
-                if self._writer is None:
-                    self._writer = self._open_writer()
-        return self._writer.transaction()
+        return (self._writer or self._open_writer()).transaction()
+
+    def run(self, body: Callable[[Connection], T]) -> T:
+        """Run a function as one transaction; it may run in another thread, together with those of others.
+
+        Raises as `transaction`, and what the function raises.
+        """
+        if not self.is_sqlite:
+            with self._server_transaction(self._write_engine.begin) as session:
+                return body(session)
+        return (self._writer or self._open_writer()).run(body)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -94,18 +102,21 @@ class Database:
             raise outage from error
 
     def _open_writer(self) -> GroupCommit:
-        try:
-            session = self._write_engine.connect()
-        except DBAPIError as error:
-            raise outage_of(error) or error from error
-        path = self.path
-        assert path is not None
-        return GroupCommit(
-            session,
-            path.with_name(path.name + ".turnstile"),
-            size_max=self.settings.transaction_group_max,
-            timeout_s=self.settings.transaction_timeout_s,
-        )
+        with self._writer_mutex:
+            if self._writer is None:
+                path = self.path
+                assert path is not None
+                try:
+                    session = self._write_engine.connect()
+                except DBAPIError as error:
+                    raise outage_of(error) or error from error
+                self._writer = GroupCommit(
+                    session,
+                    path.with_name(path.name + ".turnstile"),
+                    size_max=self.settings.transaction_group_max,
+                    timeout_s=self.settings.transaction_timeout_s,
+                )
+            return self._writer
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables to a revision, forward or back. Several processes may ask at once."""

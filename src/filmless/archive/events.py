@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy import Connection, bindparam, delete, func, select
 
 from filmless.archive.database import Prepared
 from filmless.archive.tables import events
+from filmless.errors import Unavailable
+
+if TYPE_CHECKING:
+    from filmless.archive.archive import Archive
+
+logger = structlog.get_logger()
 
 _COALESCED_MAX = 4096
 
@@ -36,7 +45,6 @@ _INSERT = Prepared(
         .returning(events.c.id)
     )
 )
-_DELETE = Prepared(lambda _: delete(events).where(events.c.id == bindparam("event_id")))
 
 
 def publish(session: Connection, name: str, key: str, study_instance_uid: str | None = None) -> int:
@@ -46,28 +54,47 @@ def publish(session: Connection, name: str, key: str, study_instance_uid: str | 
 
 
 class Coalescer:
-    """Publishes events that repeat: a new one within `within_s` takes the place of the last, so that the table grows
-    by at most one row a key in that time while readers still hear of every change. One per process and event name.
+    """Publishes an event that repeats at most once in a while for each key: the first at once, in the transaction that
+    caused it, and one for all that followed when the while is over. One per process and event name.
+
+    What a process that is killed owed is made good by the job that packs the series.
     """
 
     def __init__(self, name: str, *, within_s: float = 1.0) -> None:
         self._name = name
         self._within_s = within_s
-        self._last: dict[str, tuple[int, float]] = {}
+        self._published_at: dict[str, float] = {}
+        self._owed: dict[str, str | None] = {}
+        self._mutex = threading.Lock()
+        self._timer: threading.Timer | None = None
 
-    def publish(self, session: Connection, key: str, study_instance_uid: str | None = None) -> None:
-        """Record the event in the caller's transaction."""
-        now = time.time()
-        last = self._last.get(key)
-        if last is not None and now - last[1] < self._within_s:
-            # If its transaction was rolled back there is nothing to delete, and no harm.
-            _DELETE.run(session, {"event_id": last[0]})
-            began_at = last[1]
-        else:
-            began_at = now
-        if len(self._last) >= _COALESCED_MAX:
-            self._last.clear()
-        self._last[key] = (publish(session, self._name, key, study_instance_uid), began_at)
+    def publish(self, archive: Archive, session: Connection, key: str, study_instance_uid: str | None = None) -> None:
+        """Record the event in the caller's transaction, or owe it."""
+        now = time.monotonic()
+        if now - self._published_at.get(key, -self._within_s) >= self._within_s:
+            if len(self._published_at) >= _COALESCED_MAX:
+                self._published_at.clear()
+            self._published_at[key] = now
+            publish(session, self._name, key, study_instance_uid)
+        elif key not in self._owed:
+            with self._mutex:
+                self._owed[key] = study_instance_uid
+                if self._timer is None:
+                    self._timer = threading.Timer(self._within_s, self._pay, (archive,))
+                    self._timer.daemon = True
+                    self._timer.start()
+
+    def _pay(self, archive: Archive) -> None:
+        with self._mutex:
+            owed, self._owed, self._timer = self._owed, {}, None
+        try:
+            # Comes after the transactions that caused it: the writer gives turns in order.
+            with archive.transaction() as session:
+                for key, study_instance_uid in owed.items():
+                    publish(session, self._name, key, study_instance_uid)
+                    self._published_at[key] = time.monotonic()
+        except Unavailable as error:
+            logger.info("events_not_published", name=self._name, reason=str(error))
 
 
 def read_since(session: Connection, last_id: int, limit: int = 500) -> list[Event]:

@@ -4,6 +4,9 @@ Bodies run one after another on one connection, each in a SAVEPOINT of its own i
 Whoever leaves its body while nobody waits for the next turn commits for all; the others sleep until that COMMIT is
 on the disk. So one association alone commits each instance at once, and many share their fsyncs. (ADR-0006)
 
+`run` takes the body as a function, so that whoever has the turn runs those that wait: no thread has to wake up while
+all others are held up. It is for the paths that every instance takes; everything else reads better with `transaction`.
+
 Held by order: turns are given first come, first served, and a group is closed when it is full or old.
 Other processes take the database in turn too: who waits for it holds the turnstile, a lock file, so that a process
 that has just committed queues behind.
@@ -18,9 +21,10 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -29,6 +33,8 @@ from sqlalchemy.exc import DBAPIError
 from filmless.errors import Damaged, FilmlessError, Unavailable
 
 logger = structlog.get_logger()
+
+T = TypeVar("T")
 
 _POLL_S = 0.0005
 _GROUP_AGE_MAX_S = 0.02
@@ -69,9 +75,31 @@ class _Group:
         self.is_committed = False
         self.error: FilmlessError = Unavailable("the database did not confirm the transaction")
 
+    def is_due(self, size_max: int) -> bool:
+        return self.size >= size_max or time.monotonic() - self.began_at > _GROUP_AGE_MAX_S
+
     def wake(self) -> None:
         for sleeper in self.sleepers:
             sleeper.release()
+
+    def require_committed(self) -> None:
+        if not self.is_committed:
+            raise type(self.error)(*self.error.args)
+
+
+class _Waiter:
+    """A thread in the queue. It sleeps on `gate` until it has the turn or, with a body, until that was run for it."""
+
+    __slots__ = ("body", "error", "gate", "group", "has_turn", "result")
+
+    def __init__(self, body: Callable[[Connection], Any] | None) -> None:
+        self.body = body
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.has_turn = False
+        self.group: _Group | None = None
+        self.result: Any = None
+        self.error: BaseException | None = None
 
 
 class GroupCommit:
@@ -87,7 +115,8 @@ class GroupCommit:
         self._turnstile = os.open(turnstile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         self._mutex = threading.Lock()
         self._is_taken = False
-        self._waiting: deque[threading.Lock] = deque()
+        self._is_closed = False
+        self._waiting: deque[_Waiter] = deque()
         self._group: _Group | None = None
         self._thread_with_turn = 0
 
@@ -100,25 +129,76 @@ class GroupCommit:
         Unavailable: no turn within the timeout, or the database is away. The block's changes are not kept.
         Whatever the block raises: its changes are not kept, those of others are.
         """
+        self._queue_up(None)
+        with self._in_turn() as session:
+            yield session
+
+    def run(self, body: Callable[[Connection], T]) -> T:
+        """Run a function as one transaction, maybe in the thread of somebody who has the turn. Raises as above."""
+        waiter = self._queue_up(body)
+        if waiter is None or waiter.has_turn:
+            with self._in_turn() as session:
+                return body(session)
+        if waiter.error is not None:
+            raise waiter.error
+        assert waiter.group is not None
+        waiter.group.require_committed()
+        result: T = waiter.result
+        return result
+
+    def close(self) -> None:
+        """Wait for the work in hand and close."""
+        self._queue_up(None)
+        self._is_closed = True
+        self._session.close()
+        os.close(self._turnstile)
+        self._end_turn()
+
+    # The turn: one thread of this process at a time, first come, first served.
+
+    def _queue_up(self, body: Callable[[Connection], Any] | None) -> _Waiter | None:
+        """Wait for the turn, or for the body to be run; None when the turn was free."""
         if self._thread_with_turn == threading.get_ident():
             raise RuntimeError("a transaction inside a transaction: pass the session, or enqueue a job")
-        self._take_turn()
+        with self._mutex:
+            if not self._is_taken:
+                self._is_taken = True
+                self._thread_with_turn = threading.get_ident()
+                return None
+            waiter = _Waiter(body)
+            self._waiting.append(waiter)
+        try:
+            is_served = waiter.gate.acquire(timeout=self._timeout_s) or not self._leave_queue(waiter)
+        except BaseException:  # an interrupt; if the turn is on its way to us, take it and give it on
+            if not self._leave_queue(waiter) and waiter.has_turn:
+                self._thread_with_turn = threading.get_ident()
+                self._end_turn()
+            raise
+        if not is_served:
+            raise Unavailable(f"the database was busy for {self._timeout_s:g} s")
+        if waiter.has_turn:
+            self._thread_with_turn = threading.get_ident()
+        return waiter
+
+    def _leave_queue(self, waiter: _Waiter) -> bool:
+        """Stop waiting. False when it is our turn, or our body was run: that has happened on return."""
+        with self._mutex:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+                return True
+        waiter.gate.acquire()
+        return False
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[Connection]:
+        """Run the block as one transaction of the open group, beginning one if there is none, and give the turn on."""
         try:
             group = self._group
             if group is None:
                 self._begin()
                 group = self._group = _Group()
-            self._driver.execute("SAVEPOINT body")
-            try:
+            with self._body(group):
                 yield self._session
-                self._driver.execute("RELEASE body")
-            except BaseException as error:
-                self._undo(group, error)
-                outage = sqlite_outage(error)
-                if outage is not None:
-                    raise outage from error
-                raise
-            group.size += 1
         except BaseException:
             # What the body saw of others in its group, and may have raised for, is not durable yet.
             sleeper = self._end_turn(sleeps=self._group is not None and self._group.size > 0)
@@ -128,63 +208,31 @@ class GroupCommit:
         sleeper = self._end_turn(sleeps=True)
         if sleeper is not None:
             sleeper.acquire()
-        if not group.is_committed:
-            raise type(group.error)(*group.error.args)
-
-    def close(self) -> None:
-        """Wait for the work in hand and close."""
-        self._take_turn()
-        self._session.close()
-        os.close(self._turnstile)
-
-    # The turn: one thread of this process at a time, first come, first served.
-
-    def _take_turn(self) -> None:
-        with self._mutex:
-            if not self._is_taken:
-                self._is_taken = True
-                self._thread_with_turn = threading.get_ident()
-                return
-            gate = threading.Lock()
-            gate.acquire()
-            self._waiting.append(gate)
-        try:
-            is_ours = gate.acquire(timeout=self._timeout_s) or not self._leave_queue(gate)
-        except BaseException:  # an interrupt; if the turn is on its way to us, take it and give it on
-            if not self._leave_queue(gate):
-                self._thread_with_turn = threading.get_ident()
-                self._end_turn()
-            raise
-        if not is_ours:
-            raise Unavailable(f"the database was busy for {self._timeout_s:g} s")
-        self._thread_with_turn = threading.get_ident()
-
-    def _leave_queue(self, gate: threading.Lock) -> bool:
-        """Stop waiting. False when the turn was given to us meanwhile: it is ours on return."""
-        with self._mutex:
-            if gate in self._waiting:
-                self._waiting.remove(gate)
-                return True
-        gate.acquire()
-        return False
+        group.require_committed()
 
     def _end_turn(self, *, sleeps: bool = False) -> threading.Lock | None:
-        """Give the turn on. Commit the open group first, unless somebody follows who will.
+        """Run the bodies that wait, commit the group unless somebody follows who will, and give the turn on.
 
-        With `sleeps`, returns the lock to sleep on until that has happened; None when it has.
+        With `sleeps`, returns the lock to sleep on until the group is settled; None when it is.
         """
         sleeper = None
-        group = self._group
-        with self._mutex:
-            # Once out of the queue the follower cannot leave: it is sure to come here itself.
-            follower = self._waiting.popleft() if self._waiting else None
-        if group is not None:
-            if follower is None or group.size >= self._size_max or time.monotonic() - group.began_at > _GROUP_AGE_MAX_S:
+        while True:
+            group = self._group
+            with self._mutex:
+                # Once out of the queue the follower cannot leave: it is sure to come here itself.
+                follower = self._waiting.popleft() if self._waiting else None
+            if group is None:
+                break
+            if follower is None or group.is_due(self._size_max):
                 self._commit(group)
-            elif sleeps:
-                sleeper = threading.Lock()
-                sleeper.acquire()
-                group.sleepers.append(sleeper)
+                break
+            if follower.body is None:
+                if sleeps:
+                    sleeper = threading.Lock()
+                    sleeper.acquire()
+                    group.sleepers.append(sleeper)
+                break
+            self._run_for(follower, group)
         self._thread_with_turn = 0
         if follower is None:
             with self._mutex:
@@ -193,13 +241,49 @@ class GroupCommit:
                 else:
                     self._is_taken = False
         if follower is not None:
-            follower.release()
+            follower.has_turn = True
+            follower.gate.release()
         return sleeper
+
+    def _run_for(self, waiter: _Waiter, group: _Group) -> None:
+        """Run the body of a waiting thread in this one. It sleeps on until the group is settled."""
+        assert waiter.body is not None
+        waiter.group = group
+        try:
+            with self._body(group):
+                waiter.result = waiter.body(self._session)
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that it belongs to
+            waiter.error = error
+        if self._group is group:
+            group.sleepers.append(waiter.gate)
+        else:
+            waiter.gate.release()
 
     # The database: every function below is called by who has the turn.
 
+    @contextmanager
+    def _body(self, group: _Group) -> Iterator[None]:
+        """Take back what the block did when it raises, and only that."""
+        # The first of a group needs no savepoint: what it takes back is all there is.
+        is_first = group.size == 0
+        if not is_first:
+            self._driver.execute("SAVEPOINT body")
+        try:
+            yield
+            if not is_first:
+                self._driver.execute("RELEASE body")
+        except BaseException as error:
+            self._undo(group, error)
+            outage = sqlite_outage(error)
+            if outage is not None:
+                raise outage from error
+            raise
+        group.size += 1
+
     def _begin(self) -> None:
         """Take the database from the other processes, in turn with them."""
+        if self._is_closed:
+            raise Unavailable("the archive is closed")
         deadline = time.monotonic() + self._timeout_s
         while not _try_lock(self._turnstile):
             self._pause_until(deadline)
@@ -223,6 +307,11 @@ class GroupCommit:
 
     def _undo(self, group: _Group, error: BaseException) -> None:
         """Take back what one body did. SQLite may have taken back the whole group (a full disk does that)."""
+        if group.size == 0:
+            self._group = None
+            self._roll_back()
+            group.wake()
+            return
         try:
             if self._driver.in_transaction:
                 self._driver.execute("ROLLBACK TO body")

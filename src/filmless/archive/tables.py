@@ -146,7 +146,6 @@ instances = Table(
     Column("bits_allocated", Integer),
     Column("flags", Integer, nullable=False),
     Column("created_at", Float, nullable=False),
-    sqlite_autoincrement=True,
 )
 
 # Where the frames of encapsulated pixel data lie; those of native pixel data follow from the instance row.
@@ -163,7 +162,7 @@ headers = Table(
     metadata,
     Column("instance_key", Key, ForeignKey("instances.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("series_key", Key, ForeignKey("series.id", ondelete="CASCADE"), nullable=False, index=True),
-    Column("data", LargeBinary),  # zlib; NULL: too long to be kept twice, read it from the blob
+    Column("data", LargeBinary),  # as `metadata.pack_header` makes it; NULL: read it from the blob
 )
 
 jobs = Table(
@@ -213,7 +212,7 @@ events = Table(
     "events",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("at", Float, nullable=False, index=True),
+    Column("at", Float, nullable=False),
     Column("name", String(64), nullable=False),
     Column("key", Text, nullable=False),
     Column("study_instance_uid", Text),

@@ -286,6 +286,11 @@ class Header:
 
     def integer(self, tag: int) -> int | None:
         """The first value as an integer; None when absent, empty or not a number."""
+        raw = self.raw_elements.get(tag)
+        if raw is None:
+            return None
+        if raw[0] == "US" and raw[2] == 2:  # what most are
+            return int.from_bytes(self.buffer[raw[1] : raw[1] + 2], "little" if self.is_little_endian else "big")
         number = self.number(tag)
         try:
             return None if number is None else int(number)

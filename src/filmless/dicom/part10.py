@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 
 from filmless.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -11,6 +12,7 @@ PREAMBLE = bytes(128)
 MAGIC = b"DICM"
 
 
+@functools.lru_cache(maxsize=256)  # all but the instance UID are the same again and again
 def _element(element: int, vr: bytes, value: bytes) -> bytes:
     """One element of group 0002, explicit VR little endian, padded to even length."""
     if len(value) % 2:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import mmap
-import zlib
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from filmless.archive.metadata import pack_header
 from filmless.archive.tables import Flags
-from filmless.dicom.frames import FrameTable, locate_frames
+from filmless.dicom.frames import FrameTable, locate_frames, native_frame_bytes
 from filmless.dicom.json import JsonDataset, to_json
 from filmless.dicom.scanner import PIXEL_DATA, Element, Header, ScanLimits, scan
 from filmless.dicom.syntaxes import get_syntax
@@ -28,7 +28,6 @@ _PIXEL_REPRESENTATION: Final = 0x00280103
 _PHOTOMETRIC_INTERPRETATION: Final = 0x00280004
 
 HEAD_BYTES: Final = 1 << 20
-_HEADER_KEPT_MAX_BYTES: Final = 256 << 10
 _ATTRIBUTES_INLINE_MAX: Final = 1024
 _WARNINGS_MAX: Final = 20
 _INT_MAX: Final = (1 << 31) - 1
@@ -82,9 +81,11 @@ class Facts:
     def signature(self, tags: frozenset[int]) -> int:
         """A number that is the same for instances whose attributes of one level are the same."""
         header = self.header
+        buffer, elements = header.buffer, header.raw_elements
         parts: list[object] = [header.raw(_SPECIFIC_CHARACTER_SET), self.transfer_syntax_uid]
-        for tag in sorted(tags.intersection(header)):
-            parts += (tag, header.raw(tag))
+        for tag in sorted(tags.intersection(elements)):
+            _, offset, length = elements[tag]
+            parts += (tag, bytes(buffer[offset : offset + length]))
         return hash(tuple(parts))
 
 
@@ -127,10 +128,19 @@ def read_facts(source: Source, limits: ScanLimits) -> Facts:
         columns=_small(header.integer(_COLUMNS)),
         bits_allocated=_small(header.integer(_BITS_ALLOCATED)),
         flags=flags,
-        frame_table=table.pack() if table and table.is_encapsulated else None,
+        frame_table=table.pack() if table and not _follows(table, header, pixel_length) else None,
         header_data=_header_data(header, element, pixel_length, source),
         warnings=warnings[:_WARNINGS_MAX],
     )
+
+
+def _follows(table: FrameTable, header: Header, pixel_length: int | None) -> bool:
+    """Whether the row of an instance tells where its frames lie, so that no table need be kept."""
+    if table.is_encapsulated:
+        return False
+    rows, columns = header.integer(_ROWS), header.integer(_COLUMNS)
+    length = native_frame_bytes(rows, columns, table.count, pixel_length)
+    return table.count == 0 or (length is not None and length * 8 == table.frame_bits)
 
 
 def _scan(source: Source, limits: ScanLimits) -> Header:
@@ -219,7 +229,7 @@ def _is_signed_jpeg_2000(frame: bytes) -> bool | None:
 
 
 def _header_data(header: Header, element: Element | None, pixel_length: int | None, source: Source) -> bytes | None:
-    """The file up to its pixel data, compressed; None when it must be read from the blob when it is wanted."""
+    """The file up to its pixel data, as it is kept; None when it must be read from the blob when it is wanted."""
     if header.is_deflated:
         return None
     end = source.length
@@ -229,6 +239,6 @@ def _header_data(header: Header, element: Element | None, pixel_length: int | No
         if following > 8 or element.tag != PIXEL_DATA:
             return None
         end = element.offset
-    if end > _HEADER_KEPT_MAX_BYTES or end > len(header.buffer):
+    if end > len(header.buffer):
         return None
-    return zlib.compress(memoryview(header.buffer)[:end], 1)
+    return pack_header(memoryview(header.buffer)[:end])

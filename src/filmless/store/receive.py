@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from filmless.access import audit, policy
 from filmless.access.policy import Action
@@ -244,12 +244,16 @@ def keep(archive: Archive, principal: Principal, facts: Facts, key: str, length_
     known = known_of(archive)
     for _ in range(_ATTEMPTS_MAX):
         recorder = Recorder(archive, facts, key, length_bytes)
+
+        def record(session: Connection, recorder: Recorder = recorder) -> Learned:
+            learned = recorder.record(session)
+            audit.record_transfer(
+                session, principal, "store", facts.study_instance_uid, request=request, size_bytes=length_bytes
+            )
+            return learned
+
         try:
-            with archive.transaction() as session:
-                learned: Learned = recorder.record(session)
-                audit.record_transfer(
-                    session, principal, "store", facts.study_instance_uid, request=request, size_bytes=length_bytes
-                )
+            learned = archive.run(record)
         except KnowledgeIsStale:
             known.forget()
         except AlreadyKept:

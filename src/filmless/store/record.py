@@ -221,7 +221,7 @@ class Recorder:
             _INSERT_FRAME_TABLE.run(session, {"instance_key": key, "data": facts.frame_table})
         if _COUNT_IN_STUDY.run(session, {"key": place.study_key, **counts}).rowcount != 1:
             raise KnowledgeIsStale
-        self._known.study_events.publish(session, facts.study_instance_uid, facts.study_instance_uid)
+        self._known.study_events.publish(self._archive, session, facts.study_instance_uid, facts.study_instance_uid)
         return Learned(
             series=place,
             study_signature=self._study_signature,

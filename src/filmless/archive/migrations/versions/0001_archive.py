@@ -43,7 +43,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_events"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_events_at", "events", ["at"])
     op.create_table(
         "job_pauses",
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -234,7 +233,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["transfer_syntax_key"], ["uids.id"], name="fk_instances_transfer_syntax_key"),
         sa.PrimaryKeyConstraint("id", name="pk_instances"),
         sa.UniqueConstraint("sop_instance_uid", name="uq_instances_sop_instance_uid"),
-        sqlite_autoincrement=True,
     )
     op.create_index("ix_instances_series_key", "instances", ["series_key"])
     op.create_table(

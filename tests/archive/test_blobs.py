@@ -1,0 +1,178 @@
+"""Blobs: there under their digest once they are finished, and not before."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from filmless.archive.blobs import Blobs
+from filmless.errors import NotFound, Unavailable
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    return Blobs(tmp_path / "blobs", suffix=".dcm", reserve_bytes=0)
+
+
+def put(blobs: Blobs, data: bytes, piece_bytes: int = 1 << 30) -> str:
+    with blobs.create() as writer:
+        for start in range(0, len(data), piece_bytes):
+            writer.write(memoryview(data)[start : start + piece_bytes])
+        return writer.finish()[0]
+
+
+LENGTHS = [0, 1, 1000, (256 << 10) - 1, 256 << 10, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3_500_001]
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+@pytest.mark.parametrize("piece_bytes", [70_001, 1 << 18, (1 << 20) + 7, 1 << 30])
+def test_what_was_written_is_read(blobs: Blobs, length: int, piece_bytes: int) -> None:
+    data = os.urandom(length)
+    key = put(blobs, data, piece_bytes)
+    assert key == hashlib.sha256(data).hexdigest()
+    assert blobs.path(key).read_bytes() == blobs.read(key) == b"".join(blobs.stream(key)) == data
+    assert blobs.path(key) == blobs.root / key[:2] / key[2:4] / f"{key}.dcm"
+
+
+@pytest.mark.parametrize("length", LENGTHS[1:])
+def test_a_writer_can_be_read_while_it_is_written(blobs: Blobs, length: int) -> None:
+    data = os.urandom(length)
+    with blobs.create() as writer:
+        for start in range(0, length, 300_000):
+            writer.write(data[start : start + 300_000])
+            done = data[: start + 300_000]
+            assert bytes(writer.map()[:]) == done
+            assert writer.read_at(start // 2, 50) == done[start // 2 : start // 2 + 50]
+            assert writer.digest() == hashlib.sha256(done).digest()
+        writer.finish()
+        assert bytes(writer.map()[:]) == data if length <= 1 << 20 else True
+
+
+def test_nothing_is_there_before_finish_and_nothing_after_abort(blobs: Blobs) -> None:
+    with blobs.create() as writer:
+        writer.write(bytes(2 << 20))
+        assert list(blobs.keys()) == []
+        writer.abort()
+    assert list(blobs.incoming.iterdir()) == []
+
+
+def test_ranges_are_read_and_streamed(blobs: Blobs) -> None:
+    data = os.urandom(3 << 20)
+    key = put(blobs, data)
+    assert blobs.read(key, 100, 2000) == data[100:2100]
+    assert blobs.read(key, len(data) - 5, 100) == data[-5:]
+    assert b"".join(blobs.stream(key, 7, 2 << 20, 10_000)) == data[7 : 7 + (2 << 20)]
+
+
+def test_a_blob_that_is_not_there_is_not_found_before_the_first_piece(blobs: Blobs) -> None:
+    for ask in (blobs.read, blobs.open, blobs.stream, blobs.reader, blobs.digest):
+        with pytest.raises(NotFound):
+            ask("ab" * 32)
+    blobs.delete("ab" * 32)
+
+
+def test_a_stream_that_nobody_reads_closes_its_file(blobs: Blobs) -> None:
+    key = put(blobs, b"x" * 100)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(50):
+        blobs.stream(key)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_the_same_bytes_again_are_one_blob_with_the_time_of_the_first(blobs: Blobs) -> None:
+    key = put(blobs, b"same")
+    os.utime(blobs.path(key), (1000, 1000))
+    assert put(blobs, b"same") == key
+    assert list(blobs.keys()) == [key]
+    assert blobs.path(key).stat().st_mtime == 1000
+
+
+def test_sending_again_heals_a_damaged_blob(blobs: Blobs) -> None:
+    key = put(blobs, b"whole")
+    blobs.path(key).write_bytes(b"wh0le")
+    assert blobs.digest(key) != key
+    put(blobs, b"whole")
+    assert blobs.digest(key) == key
+
+
+def test_keys_are_listed_in_order_and_other_files_are_not(blobs: Blobs) -> None:
+    keys = sorted(put(blobs, bytes([number])) for number in range(50))
+    (blobs.root / "ab").mkdir(exist_ok=True)
+    (blobs.root / "ab" / "notes.txt").write_text("not a blob")
+    (blobs.root / "swept").touch()
+    assert list(blobs.keys()) == keys
+
+
+def test_keys_that_came_between_two_times_are_listed(blobs: Blobs) -> None:
+    keys = [put(blobs, bytes([number])) for number in range(3)]
+    for number, key in enumerate(keys):
+        os.utime(blobs.path(key), (1000 * number, 1000 * number))
+    assert list(blobs.keys_changed(500, 1500)) == [keys[1]]
+
+
+def test_a_failure_after_the_rename_does_not_take_the_blob_of_others(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = put(blobs, b"kept")
+
+    def broken(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(Unavailable, match="input/output error"):
+        patch.setattr(os, "fsync", broken)
+        put(blobs, b"kept")
+    assert blobs.read(key) == b"kept"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+@pytest.mark.parametrize("call", ["open", "write", "fdatasync", "rename"])
+def test_an_outage_of_the_disk_is_unavailable_and_leaves_nothing(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+) -> None:
+    def broken(*_args: object, **_options: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with monkeypatch.context() as patch, pytest.raises(Unavailable):
+        patch.setattr(os, call, broken)
+        put(blobs, b"x" * 100)
+    assert list(blobs.incoming.iterdir()) == []
+    assert list(blobs.keys()) == []
+    put(blobs, b"x" * 100)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of four megabytes, where the system lets us mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_disk_that_is_really_full_is_unavailable_until_there_is_room(small_disk: Path) -> None:
+    blobs = Blobs(small_disk / "blobs", suffix=".dcm", reserve_bytes=0)
+    keys = []
+    with pytest.raises(Unavailable, match="no space is left on the disk"):
+        for _ in range(10):
+            keys.append(put(blobs, os.urandom(1 << 20)))  # noqa: PERF401 - what was put before counts
+    assert list(blobs.incoming.iterdir()) == []
+    blobs.delete(keys[0])
+    put(blobs, os.urandom(500_000))
+
+
+def test_the_reserve_is_kept_free(small_disk: Path) -> None:
+    blobs = Blobs(small_disk / "blobs", suffix=".dcm", reserve_bytes=1 << 30)
+    with pytest.raises(Unavailable, match="kept in reserve") as told:
+        blobs.create()
+    assert told.value.retry_after_s == 60
