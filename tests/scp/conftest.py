@@ -4,48 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
 
-import make
-from filmless.access import peers
-from filmless.access.principal import SYSTEM
+from doors import Door, add_peer
 from filmless.archive import Archive
-from filmless.dimse.client import Requestor, connect
 from filmless.dimse.server import Listener, listen
 from filmless.scp.server import serve
-from filmless.store.receive import begin
+from listening import raw, scp
 
-EVERY = ("echo", "store", "query", "retrieve")
-
-
-@dataclass
-class Door:
-    """A running DICOM listener."""
-
-    archive: Archive
-    port: int
-
-    def ask(
-        self, *contexts: tuple[str, str], calling: str = "TEST", called: str = "FILMLESS", **more: Any
-    ) -> Requestor:
-        """Open an association with our own requestor."""
-        return connect(
-            "127.0.0.1",
-            self.port,
-            called_ae=called,
-            calling_ae=calling,
-            contexts=[(uid, [syntax]) for uid, syntax in contexts],
-            **more,
-        )
-
-
-def add_peer(archive: Archive, ae_title: str, port: int | None = None, *allow: str) -> peers.Peer:
-    return peers.add_peer(archive, SYSTEM("test"), ae_title=ae_title, host="127.0.0.1", port=port, allow=allow or EVERY)
+__all__ = ["raw", "scp"]
 
 
 @pytest.fixture
@@ -74,24 +43,3 @@ def door(serving: Callable[..., Door], archive: Archive) -> Door:
     """A listener that knows the peer TEST."""
     add_peer(archive, "TEST")
     return serving()
-
-
-def put(archive: Archive, ds: Dataset, transfer_syntax: str = make.EXPLICIT_LE) -> bytes:
-    """Store an instance without the network; returns its data set."""
-    data = make.dataset_bytes(ds, transfer_syntax)
-    reception = begin(
-        archive,
-        SYSTEM("test"),
-        sop_class_uid=str(ds.SOPClassUID),
-        sop_instance_uid=str(ds.SOPInstanceUID),
-        transfer_syntax_uid=transfer_syntax,
-    )
-    reception.write(data)
-    reception.finish()
-    return data
-
-
-def write_file(folder: Path, ds: Dataset, transfer_syntax: str = make.EXPLICIT_LE) -> Path:
-    path = folder / f"{ds.SOPInstanceUID}.dcm"
-    path.write_bytes(make.part10(ds, transfer_syntax=transfer_syntax))
-    return path
