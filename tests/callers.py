@@ -1,13 +1,16 @@
-"""People and their principals for tests, passwords that hash quickly, and a clock that can be moved."""
+"""Who calls, for tests: people and their principals, quick passwords, the API behind its door, a clock to be moved."""
 
 from __future__ import annotations
 
 from argon2 import PasswordHasher
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from filmless.access import passwords, people
+from filmless.access.http import Authentication
 from filmless.access.people import Person
 from filmless.access.policy import ROLES
 from filmless.access.principal import SYSTEM, Principal
+from filmless.api.app import create_api
 from filmless.archive import Archive
 
 PASSWORD = "seven grey herons"
@@ -30,6 +33,16 @@ def principal_of(role: str, *, kind: str = "person", key: int = 1, rights: froze
         address=ADDRESS,
         door="api",
     )
+
+
+def web_of(archive: Archive) -> ASGIApp:
+    """The API as the web server runs it: behind Authentication, under /api/v1."""
+    api = create_api(archive)
+
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None:
+        await api({**scope, "root_path": "/api/v1"}, receive, send)
+
+    return Authentication(mounted, archive)
 
 
 def hash_quickly() -> None:

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from callers import ADDRESS, PASSWORD, hash_quickly, make_person
-from filmless.access.http import Authentication
-from filmless.api.app import create_api
+from callers import ADDRESS, PASSWORD, hash_quickly, make_person, web_of
 from filmless.archive import Archive
 
 ROOT = "http://testserver/api/v1"
@@ -25,7 +21,7 @@ def quick_passwords() -> None:
 
 @pytest.fixture
 def app(archive: Archive) -> ASGIApp:
-    return Authentication(Starlette(routes=[Mount("/api/v1", create_api(archive))]), archive)
+    return web_of(archive)
 
 
 @pytest.fixture

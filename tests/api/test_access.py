@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from fastapi.routing import APIRoute
 from sqlalchemy import update
 from starlette.testclient import TestClient
@@ -298,8 +299,10 @@ def test_a_bug_answers_500_without_telling_how_it_works(
     client = TestClient(app, base_url=str(administrator.base_url), raise_server_exceptions=False)
     client.cookies = administrator.cookies
 
-    answer = client.get("/users")
+    with structlog.testing.capture_logs() as logs:
+        answer = client.get("/users")
 
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "secret detail" not in answer.text
+    assert [(each["event"], each["log_level"]) for each in logs] == [("bug", "error")]

@@ -16,15 +16,11 @@ from schemathesis.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-from callers import make_person
+from callers import make_person, web_of
 from filmless.access import tokens
-from filmless.access.http import Authentication
 from filmless.access.principal import SYSTEM
-from filmless.api.app import create_api
 from filmless.api.openapi import document
 from filmless.archive import Archive
 from filmless.config import Settings
@@ -71,7 +67,7 @@ OPERATIONS = [found.ok() for found in SCHEMA.get_all_operations()]
 
 @pytest.fixture(scope="module")
 def app(caller: Caller) -> ASGIApp:
-    return Authentication(Starlette(routes=[Mount("/api/v1", create_api(caller.archive))]), caller.archive)
+    return web_of(caller.archive)
 
 
 @pytest.mark.timeout(60)

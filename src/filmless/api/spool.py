@@ -1,76 +1,72 @@
-"""The body of an upload on its way to the archive: a file in the spool that is gone when the request is."""
+"""The body of an upload on its way to the archive: a file without a name, gone with the request or the process."""
 
 from __future__ import annotations
 
-import errno
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, BinaryIO, Final
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.errors import Refused, TooLarge, Unavailable
+from filmless.archive.outages import as_unavailable
+from filmless.errors import Refused, TooLarge
 from filmless.store.importing import import_stream
 
-_FLUSH_BYTES: Final = 4 << 20
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_WRITE_BYTES: Final = 4 << 20
 
 
 @asynccontextmanager
-async def spool(archive: Archive, request: Request) -> AsyncIterator[Path]:
-    """Write the body of a request to a file as it arrives; the file is removed at the end of the block.
+async def spool(archive: Archive, request: Request) -> AsyncIterator[BinaryIO]:
+    """Write the body of a request to a file as it arrives, for the length of the block.
 
     Raises
     ------
     Refused: there is no body. TooLarge: it is longer than `upload_file_max_bytes`. Unavailable: the disk is full.
     """
-    most = archive.settings.upload_file_max_bytes
+    length_max = archive.settings.upload_file_max_bytes
+    too_long = f"the file is longer than {length_max} bytes (upload_file_max_bytes)"
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > most:
-        raise TooLarge(f"the file has {declared} bytes; at most {most} are taken")
-    folder = archive.settings.data / "spool"
-    await run_in_threadpool(folder.mkdir, parents=True, exist_ok=True)
-    handle, name = await run_in_threadpool(tempfile.mkstemp, dir=folder, prefix="upload-")
-    path = Path(name)
-    try:
+    if declared.isdigit() and int(declared) > length_max:
+        raise TooLarge(too_long)
+    with await run_in_threadpool(_open, archive) as file:
         length = 0
         pending = bytearray()
         async for chunk in request.stream():
             length += len(chunk)
-            if length > most:
-                raise TooLarge(f"the file is longer than {most} bytes, the most that is taken")
+            if length > length_max:
+                raise TooLarge(too_long)
             pending += chunk
-            if len(pending) >= _FLUSH_BYTES:
-                await run_in_threadpool(_write, handle, bytes(pending))
+            if len(pending) >= _WRITE_BYTES:
+                await run_in_threadpool(_write, archive, file, bytes(pending))
                 pending.clear()
         if not length:
             raise Refused("the request has no body: send the bytes of one file")
-        await run_in_threadpool(_write, handle, bytes(pending))
-        yield path
-    finally:
-        os.close(handle)
-        path.unlink(missing_ok=True)
+        await run_in_threadpool(_write, archive, file, bytes(pending))
+        await run_in_threadpool(file.seek, 0)
+        yield file
 
 
-def _write(handle: int, data: bytes) -> None:
-    try:
+def import_spooled(archive: Archive, principal: Principal, file: BinaryIO, name: str) -> list[dict[str, Any]]:
+    """Take in a spooled file or ZIP under the name that the browser gave; one result for each file in it."""
+    return [asdict(result) for result in import_stream(archive, principal, file, name)]
+
+
+def _open(archive: Archive) -> Any:
+    archive.blobs.require_room()
+    folder = archive.settings.data / "spool"
+    with as_unavailable(f"the spool {folder} cannot be written"):
+        folder.mkdir(exist_ok=True)
+        return tempfile.TemporaryFile(dir=folder, buffering=0)
+
+
+def _write(archive: Archive, file: IO[bytes], data: bytes) -> None:
+    archive.blobs.require_room()
+    with as_unavailable("the upload cannot be kept"):
         view = memoryview(data)
         while view:
-            view = view[os.write(handle, view) :]
-    except OSError as error:
-        if error.errno in _FULL:
-            raise Unavailable("the disk is full: the upload could not be kept") from error
-        raise Unavailable(f"the spool cannot be written: {error.strerror}") from error
-
-
-def import_spooled(archive: Archive, principal: Principal, path: Path, name: str) -> list[dict[str, Any]]:
-    """Take in a spooled file or ZIP under the name that the browser gave; one result for each file in it."""
-    with path.open("rb") as file:
-        return [asdict(result) for result in import_stream(archive, principal, file, name)]
+            view = view[file.write(view) :]

@@ -49,7 +49,7 @@ SortKey = Literal[
 ]
 
 
-@router.get("/studies")
+@router.get("/studies", responses=responses(400))
 def list_studies(
     archive: Here,
     principal: Searcher,

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from filmless.api.callers import Here, Storer
 from filmless.api.errors import responses
 from filmless.api.models import reading as models
+from filmless.api.spool import import_spooled, spool
 
 router = APIRouter(tags=["studies"])
 
@@ -30,8 +31,6 @@ async def upload(
     name: Annotated[str, Query(max_length=1024, description="The name of the file, for the results.")] = "upload",
 ) -> models.UploadResults:
     """Take in one DICOM file or one ZIP; a ZIP gives a result per file in it."""
-    from filmless.api.spool import import_spooled, spool
-
-    async with spool(archive, request) as path:
-        results = await run_in_threadpool(import_spooled, archive, principal, path, name)
+    async with spool(archive, request) as file:
+        results = await run_in_threadpool(import_spooled, archive, principal, file, name)
     return models.UploadResults(results=[models.UploadResult.model_validate(result) for result in results])
