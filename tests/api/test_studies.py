@@ -165,13 +165,11 @@ def test_pages_of_studies_follow_one_another(clinician: TestClient, archive: Arc
     for number in range(5):
         store(archive, ct(StudyInstanceUID=f"1.{number}", SeriesInstanceUID=f"1.{number}.1", PatientID=f"{number}"))
 
-    shown, cursor = [], None
+    shown, wanted = [], {"limit": "2", "sort": "patientId"}
     for _ in range(3):
-        page = clinician.get(
-            "/studies", params={"limit": 2, "sort": "patientId"} | ({"cursor": cursor} if cursor else {})
-        )
-        shown += [row["patientId"] for row in page.json()["items"]]
-        cursor = page.json()["nextCursor"]
+        page = clinician.get("/studies", params=wanted).json()
+        shown += [row["patientId"] for row in page["items"]]
+        wanted["cursor"] = page["nextCursor"]
 
     assert shown == list("01234")
     assert page["nextCursor"] is None
