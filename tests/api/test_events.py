@@ -171,6 +171,20 @@ def test_a_listener_that_does_not_read_is_cut_off(archive: Archive, monkeypatch:
     asyncio.run(play())
 
 
+def test_a_server_that_goes_down_ends_every_stream_and_takes_no_new_one(archive: Archive) -> None:
+    async def play() -> None:
+        broadcaster = Broadcaster(archive)
+        lines = Listener().open(archive, broadcaster)
+        await read(lines)
+        broadcaster.stop()
+        with pytest.raises(StopAsyncIteration):
+            await read(lines)
+        with pytest.raises(Unavailable):
+            await broadcaster.join()
+
+    asyncio.run(play())
+
+
 def test_listeners_are_bounded(archive: Archive) -> None:
     async def play() -> None:
         broadcaster = Broadcaster(archive)

@@ -45,6 +45,7 @@ class Broadcaster:
         self._queues: set[asyncio.Queue[Event | None]] = set()
         self._poller: asyncio.Task[None] | None = None
         self._last_id = 0
+        self._is_stopping = False
 
     async def join(self) -> tuple[asyncio.Queue[Event | None], int]:
         """Start to listen: gives a queue, and the id after which its events begin. A None in it means: cut off.
@@ -53,7 +54,7 @@ class Broadcaster:
         ------
         Unavailable: too many listen already.
         """
-        if len(self._queues) >= self._archive.settings.event_streams_max:
+        if self._is_stopping or len(self._queues) >= self._archive.settings.event_streams_max:
             raise Unavailable("too many screens listen for events", retry_after_s=30)
         if self._poller is None or self._poller.done():
             last_id = await run_in_threadpool(self._latest)
@@ -71,6 +72,12 @@ class Broadcaster:
             self._poller.cancel()
             self._poller = None
 
+    def stop(self) -> None:
+        """End every stream: the server is going down and waits for open answers."""
+        self._is_stopping = True
+        for queue in list(self._queues):
+            self._cut_off(queue)
+
     async def _poll(self) -> None:
         while True:
             try:
@@ -86,10 +93,13 @@ class Broadcaster:
         try:
             queue.put_nowait(event)
         except asyncio.QueueFull:
-            self._queues.discard(queue)
-            while not queue.empty():
-                queue.get_nowait()
-            queue.put_nowait(None)
+            self._cut_off(queue)
+
+    def _cut_off(self, queue: asyncio.Queue[Event | None]) -> None:
+        self._queues.discard(queue)
+        while not queue.empty():
+            queue.get_nowait()
+        queue.put_nowait(None)
 
     def _read(self) -> list[Event]:
         with self._archive.reading() as session:

@@ -18,6 +18,7 @@ from filmless.api.app import create_api
 from filmless.app.health import Health
 from filmless.app.screen import Screen
 from filmless.archive import Archive
+from filmless.archive.processes import alive
 from filmless.config import Settings, host_and_port
 from filmless.dicomweb.app import create_dicomweb
 
@@ -63,6 +64,10 @@ class Doors:
         if prefix:
             scope = {**scope, "root_path": scope.get("root_path", "") + prefix}
         await app(scope, receive, send)
+
+    def stop(self) -> None:
+        """End the answers that would go on for ever, so that the server need not wait for them."""
+        self.api.state.broadcaster.stop()
 
     def find(self, path: str) -> tuple[ASGIApp, str]:
         """Return the application for a path and the prefix it is mounted at."""
@@ -128,21 +133,19 @@ def is_https(settings: Settings) -> bool:
     return bool(settings.http_tls_certificate) or (settings.public_url or "").startswith("https://")
 
 
-def create_web(archive: Archive) -> ASGIApp:
+def create_web(archive: Archive, doors: Doors | None = None) -> ASGIApp:
     """Build the whole web application."""
-    return Envelope(Authentication(Doors(archive), archive), is_https=is_https(archive.settings))
+    return Envelope(Authentication(doors or Doors(archive), archive), is_https=is_https(archive.settings))
 
 
 def run_web(settings: Settings, ready: Callable[[], None]) -> None:
     """Serve HTTP until SIGTERM."""
-    archive = Archive.open(settings)
-    try:
-        asyncio.run(_serve(settings, create_web(archive), ready))
-    finally:
-        archive.close()
+    with Archive.open(settings) as archive, alive(archive, "web"):
+        doors = Doors(archive)
+        asyncio.run(_serve(settings, create_web(archive, doors), ready, doors.stop))
 
 
-async def _serve(settings: Settings, app: ASGIApp, ready: Callable[[], None]) -> None:
+async def _serve(settings: Settings, app: ASGIApp, ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
     from granian.constants import HTTPModes, Interfaces, SSLProtocols
     from granian.server.embed import Server
 
@@ -161,7 +164,12 @@ async def _serve(settings: Settings, app: ASGIApp, ready: Callable[[], None]) ->
         ssl_protocol_min=SSLProtocols.tls12,
     )
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, server.stop)
+
+    def stop() -> None:
+        on_stop()
+        server.stop()  # type: ignore[no-untyped-call]
+
+    loop.add_signal_handler(signal.SIGTERM, stop)
     serving = loop.create_task(server.serve())
     while not serving.done():
         with contextlib.suppress(OSError):
