@@ -44,6 +44,9 @@ export function listenToEvents(
       failures = 0;
       handlers.onConnection('live');
     });
+    source.addEventListener('reset', () => {
+      handlers.onGap();
+    });
     for (const name of names) {
       source.addEventListener(name, (message: MessageEvent) => {
         const event = parse(message.data);
