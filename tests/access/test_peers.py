@@ -126,6 +126,7 @@ def test_a_destination_needs_an_address_and_a_port(archive: Archive) -> None:
         {"port": 65536},
         {"allow": ["store", "delete"]},
         {"description": "x" * 256},
+        {"description": "two\nlines"},
     ],
 )
 def test_a_malformed_peer_is_refused(archive: Archive, wrong: dict[str, Any]) -> None:

@@ -150,6 +150,12 @@ def test_a_deactivation_or_new_password_ends_all_sessions(
     assert after.number_of_sessions == 0
 
 
+def test_a_display_name_is_one_line_and_never_empty(archive: Archive, radiologist: Person) -> None:
+    with pytest.raises(Refused):
+        people.update_person(archive, CLI, radiologist.id, display_name="a\nb")
+    assert people.update_person(archive, CLI, radiologist.id, display_name=" ").display_name == "Rosalind"
+
+
 def test_nobody_changes_a_person_who_is_not_there(archive: Archive) -> None:
     with pytest.raises(NotFound):
         people.update_person(archive, CLI, 77, role="clinician")

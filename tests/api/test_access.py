@@ -264,6 +264,20 @@ def test_a_body_that_is_too_long_is_not_read(stranger: TestClient) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("path", ["/studies?q=%00", "/studies/1%00"])
+def test_an_address_with_a_nul_in_it_is_refused(administrator: TestClient, path: str) -> None:
+    assert administrator.get(path).status_code == 400
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
+def test_what_a_form_of_another_site_can_send_is_not_read(stranger: TestClient, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": kind}
+
+    answer = stranger.post("/session", content=b'{"name": "Ada", "password": "seven grey herons"}', headers=headers)
+
+    assert answer.status_code == 422
+
+
 def test_answers_are_kept_by_no_cache(administrator: TestClient) -> None:
     assert administrator.get("/studies").headers["Cache-Control"] == "no-store"
 

@@ -318,6 +318,7 @@ def test_the_trail_is_read_in_pages_and_by_filter(administrator: TestClient) -> 
     assert second["nextCursor"] is None
     assert administrator.get("/audit", params={"actor": "Nobody"}).json()["items"] == []
     assert administrator.get("/audit", params={"to": "2001-01-01T00:00:00Z"}).json()["items"] == []
+    assert administrator.get("/audit", params={"from": "2001-01-01T00:00:00"}).json()["items"] != []
 
 
 def test_changes_at_once_do_not_lose_rows_of_the_trail(administrator: TestClient, archive: Archive) -> None:

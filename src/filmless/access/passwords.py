@@ -58,8 +58,9 @@ def is_password(password_hash: str | None, password: str) -> bool:
     from argon2.exceptions import InvalidHashError, VerificationError
 
     with _Slot():
+        nobodys_hash = _nobodys_hash()  # made once, at the first sign-in of anybody
         try:
-            return _hasher().verify(password_hash or _nobodys_hash(), password) and password_hash is not None
+            return _hasher().verify(password_hash or nobodys_hash, password) and password_hash is not None
         except (VerificationError, InvalidHashError):
             return False
 

@@ -332,8 +332,8 @@ def _checked(
         )
     if port is not None and not 1 <= port <= 65535:
         raise Refused(f"{port} is no port: 1 to 65535")
-    if len(description) > 255:
-        raise Refused("the description is longer than 255 characters")
+    if len(description) > 255 or not description.isprintable():
+        raise Refused("a description has at most 255 printable characters")
     return {
         "ae_title": title,
         "host": _checked_host(host.strip()),

@@ -108,6 +108,8 @@ def update_person(
     before = get_person(archive, person_id)
     if role is not None and role not in ROLES:
         raise Refused(f"{role!r} is no role: {', '.join(ROLES)}")
+    if display_name is not None:
+        display_name = _checked_display_name(display_name) or before.name
     values: dict[str, Any] = {"updated_at": time.time()}
     if password is not None:
         check_password(password, name=before.name, length_min=archive.settings.password_min_length)
@@ -234,17 +236,23 @@ def _checked(archive: Archive, name: str, role: str, password: str, display_name
         raise Refused("a name has 1 to 64 printable characters")
     if role not in ROLES:
         raise Refused(f"{role!r} is no role: {', '.join(ROLES)}")
-    if len(display_name) > 128 or not display_name.isprintable():
-        raise Refused("a display name has at most 128 printable characters")
+    display_name = _checked_display_name(display_name)
     check_password(password, name=name, length_min=archive.settings.password_min_length)
     return {
         "name": name,
         "name_folded": fold(name),
-        "display_name": display_name.strip() or name,
+        "display_name": display_name or name,
         "role": role,
         "password_hash": hash_password(password),
         "is_active": True,
     }
+
+
+def _checked_display_name(display_name: str) -> str:
+    display_name = display_name.strip()
+    if len(display_name) > 128 or not display_name.isprintable():
+        raise Refused("a display name has at most 128 printable characters")
+    return display_name
 
 
 def _add(session: Connection, principal: Principal, values: dict[str, Any]) -> Person:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import FastAPI
@@ -11,7 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import filmless
-from filmless.access.http import unauthorised
+from filmless.access.http import problem, unauthorised
 from filmless.api import audit, errors, events, operation, peers, people, session, studies, uploads
 from filmless.api.openapi import describe
 from filmless.api.streams import Broadcaster
@@ -46,6 +47,8 @@ class Closed:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         if scope.get("filmless.principal") is None and (scope["method"], path) not in OPEN:
             await unauthorised()(scope, receive, send)
+        elif "\0" in path or b"%00" in scope["query_string"]:
+            await problem(HTTPStatus.BAD_REQUEST, "The address has a NUL character in it.")(scope, receive, send)
         elif path in STREAMED:
             await self.app(scope, receive, partial(_send_uncached, send))
         else:
@@ -79,7 +82,7 @@ def create_api(archive: Archive | None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         generate_unique_id_function=_operation_id,
-        responses=errors.responses(401, 403, 413, 422, 503),
+        responses=errors.responses(400, 401, 403, 413, 422, 503),
         redirect_slashes=False,
     )
     errors.add_handlers(app)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -34,8 +34,8 @@ def list_audit(
         actor=actor,
         action=action,
         study_instance_uid=study_instance_uid,
-        after=None if after is None else after.timestamp(),
-        before=None if before is None else before.timestamp(),
+        after=_seconds(after),
+        before=_seconds(before),
         limit=limit,
         cursor=cursor,
     )
@@ -43,3 +43,10 @@ def list_audit(
         items=[models.AuditEntry.model_validate(row) for row in rows],
         next_cursor=None if next_cursor is None else str(next_cursor),
     )
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    """Read a time as seconds since 1970; one that names no zone is UTC."""
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()

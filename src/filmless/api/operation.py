@@ -45,7 +45,7 @@ def list_jobs(
     )
 
 
-@router.post("/jobs/{jobId}/retry", status_code=204, responses=responses(400, 404))
+@router.post("/jobs/{jobId}/retry", status_code=204, responses=responses(404))
 def retry_job(archive: Here, principal: Administrator, job_id: JobId) -> None:
     """Run a parked or cancelled job again, a waiting one at once."""
     with archive.transaction() as session:
@@ -53,7 +53,7 @@ def retry_job(archive: Here, principal: Administrator, job_id: JobId) -> None:
         audit.record(session, principal, "job_retry", object=f"job {job_id}")
 
 
-@router.post("/jobs/{jobId}/cancel", status_code=204, responses=responses(400, 404))
+@router.post("/jobs/{jobId}/cancel", status_code=204, responses=responses(404))
 def cancel_job(archive: Here, principal: Administrator, job_id: JobId) -> None:
     """Give a job up; one that runs stops at its next step."""
     with archive.transaction() as session:

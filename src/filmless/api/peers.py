@@ -24,7 +24,7 @@ def list_peers(archive: Here, _: SenderOrAdministrator) -> models.Peers:
     return models.Peers(items=[models.Peer.model_validate(peer) for peer in peers.list_peers(archive)])
 
 
-@router.post("/peers", status_code=201, responses=responses(400, 409))
+@router.post("/peers", status_code=201, responses=responses(409))
 def add_peer(archive: Here, principal: Administrator, body: models.NewPeer) -> models.Peer:
     """Make a peer known."""
     return models.Peer.model_validate(peers.add_peer(archive, principal, **body.model_dump()))
@@ -38,7 +38,7 @@ def list_unknown_peers(archive: Here, _: Administrator) -> models.UnknownPeers:
     )
 
 
-@router.post("/peers/unknown/{unknownId}/admit", status_code=201, responses=responses(400, 404, 409))
+@router.post("/peers/unknown/{unknownId}/admit", status_code=201, responses=responses(404, 409))
 def admit_peer(archive: Here, principal: Administrator, unknown_id: UnknownId, body: models.Admission) -> models.Peer:
     """Make a stranger a known peer."""
     return models.Peer.model_validate(peers.admit(archive, principal, unknown_id, **body.model_dump()))
@@ -50,7 +50,7 @@ def forget_unknown_peer(archive: Here, principal: Administrator, unknown_id: Unk
     peers.forget_unknown(archive, principal, unknown_id)
 
 
-@router.patch("/peers/{peerId}", responses=responses(400, 404, 409))
+@router.patch("/peers/{peerId}", responses=responses(404, 409))
 def change_peer(archive: Here, principal: Administrator, peer_id: PeerId, body: models.PeerChange) -> models.Peer:
     """Change a peer."""
     named = body.model_dump(exclude_unset=True)
@@ -64,7 +64,7 @@ def remove_peer(archive: Here, principal: Administrator, peer_id: PeerId) -> Non
     peers.remove_peer(archive, principal, peer_id)
 
 
-@router.post("/peers/{peerId}/echo", responses=responses(400, 404))
+@router.post("/peers/{peerId}/echo", responses=responses(404))
 def echo_peer(archive: Here, principal: Administrator, peer_id: PeerId) -> models.EchoOutcome:
     """Send a C-ECHO to a peer and say how it went."""
     from filmless.retrieve.send import echo

@@ -30,7 +30,7 @@ def list_users(archive: Here, _: Administrator) -> models.Users:
     return models.Users(items=[models.User.model_validate(person) for person in people.list_people(archive)])
 
 
-@router.post("/users", status_code=201, responses=responses(400, 409))
+@router.post("/users", status_code=201, responses=responses(409))
 async def add_user(archive: Here, principal: Administrator, body: models.NewUser) -> models.User:
     """Make a person who can sign in at once."""
     person = await anyio.to_thread.run_sync(
@@ -39,7 +39,7 @@ async def add_user(archive: Here, principal: Administrator, body: models.NewUser
     return models.User.model_validate(person)
 
 
-@router.patch("/users/{userId}", responses=responses(400, 404, 409))
+@router.patch("/users/{userId}", responses=responses(404, 409))
 async def change_user(archive: Here, principal: Administrator, user_id: UserId, body: models.UserChange) -> models.User:
     """Change a person. A new password or a deactivation ends their sessions; the last administrator stays one."""
     person = await anyio.to_thread.run_sync(
@@ -61,7 +61,7 @@ def list_tokens(archive: Here, principal: Caller, user_id: UserId) -> models.Tok
     return models.Tokens(items=[models.Token.model_validate(token) for token in found])
 
 
-@router.post("/users/{userId}/tokens", status_code=201, responses=responses(400, 404))
+@router.post("/users/{userId}/tokens", status_code=201, responses=responses(404))
 def add_token(archive: Here, principal: Caller, user_id: UserId, body: models.NewToken) -> models.CreatedToken:
     """Make an API token for oneself, or as administrator for another. Its secret is in this answer only."""
     told: dict[str, Any] = body.model_dump()

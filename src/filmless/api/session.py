@@ -52,7 +52,7 @@ def sign_out(archive: Here, principal: Caller, request: Request, response: Respo
     clear_cookie(response, request.scope)
 
 
-@router.post("/session/password", status_code=204, responses=responses(400, 429))
+@router.post("/session/password", status_code=204, responses=responses(429))
 async def change_password(archive: Here, principal: Caller, body: models.PasswordChange, request: Request) -> None:
     """Change one's own password. All other sessions of the person end."""
     opened = request.scope.get("filmless.session")
@@ -75,7 +75,7 @@ def get_setup(archive: Here, token: Annotated[str, Query(max_length=128)] = "") 
     return models.SetupState(valid=people.is_setup_link(archive, token))
 
 
-@router.post("/setup", status_code=201, responses=responses(400))
+@router.post("/setup", status_code=201)
 async def set_up(archive: Here, body: models.Setup, request: Request, response: Response) -> models.Session:
     """Make the first administrator with the one-time token, and sign them in."""
     person = await anyio.to_thread.run_sync(

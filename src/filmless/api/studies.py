@@ -49,7 +49,7 @@ SortKey = Literal[
 ]
 
 
-@router.get("/studies", responses=responses(400))
+@router.get("/studies")
 def list_studies(
     archive: Here,
     principal: Searcher,
@@ -85,7 +85,7 @@ def list_studies(
         description=description,
         sort=sort,
     )
-    rows, next_cursor, total = find(archive, principal, wanted, limit, cursor)
+    rows, next_cursor, total = find(archive, principal, wanted, min(limit, archive.settings.query_page_max), cursor)
     asked = {name: value for name, value in asdict(wanted).items() if value and name != "sort"}
     _record_search(archive, principal, asked)
     return models.StudyPage(
@@ -123,7 +123,7 @@ def download_study(archive: Here, principal: Retriever, study_instance_uid: Stud
     return StreamingResponse(chunks, media_type="application/zip", headers=headers)
 
 
-@router.post("/studies/{studyInstanceUid}/send", status_code=202, responses=responses(400, 404))
+@router.post("/studies/{studyInstanceUid}/send", status_code=202, responses=responses(404))
 def send_study(
     archive: Here, principal: Sender, study_instance_uid: StudyUid, body: models.SendRequest
 ) -> models.JobStarted:

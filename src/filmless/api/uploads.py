@@ -23,7 +23,7 @@ _BODY = {
 }
 
 
-@router.post("/uploads", openapi_extra=_BODY, responses=responses(400, 413))
+@router.post("/uploads", openapi_extra=_BODY, responses=responses(413))
 async def upload(
     archive: Here,
     principal: Storer,
