@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Final
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
+from filmless.access.passwords import HASHES_AT_ONCE
 from filmless.access.policy import Action, require
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.errors import NotAllowed, NotRecognised
+
+HASHING: Final = CapacityLimiter(HASHES_AT_ONCE)
+"""Whoever hashes a password waits for this, and not in the thread pool, where it would keep everybody else out."""
 
 
 async def _archive(request: Request) -> Archive:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import anyio.to_thread
-from anyio import CapacityLimiter
 from fastapi import APIRouter, Path
 
 from filmless.access import people, sessions, tokens
-from filmless.access.passwords import HASHES_AT_ONCE
-from filmless.api.callers import Administrator, Caller, Here
+from filmless.api.callers import HASHING, Administrator, Caller, Here
 from filmless.api.errors import responses
 from filmless.api.models import administration as models
 from filmless.api.models.base import Id
@@ -20,8 +18,6 @@ router = APIRouter(tags=["people"])
 
 UserId = Annotated[Id, Path(alias="userId")]
 TokenId = Annotated[Id, Path(alias="tokenId")]
-
-_hashing: Final = CapacityLimiter(HASHES_AT_ONCE)
 
 
 @router.get("/users")
@@ -34,7 +30,7 @@ def list_users(archive: Here, _: Administrator) -> models.Users:
 async def add_user(archive: Here, principal: Administrator, body: models.NewUser) -> models.User:
     """Make a person who can sign in at once."""
     person = await anyio.to_thread.run_sync(
-        partial(people.add_person, archive, principal, **body.model_dump()), limiter=_hashing
+        partial(people.add_person, archive, principal, **body.model_dump()), limiter=HASHING
     )
     return models.User.model_validate(person)
 
@@ -43,7 +39,7 @@ async def add_user(archive: Here, principal: Administrator, body: models.NewUser
 async def change_user(archive: Here, principal: Administrator, user_id: UserId, body: models.UserChange) -> models.User:
     """Change a person. A new password or a deactivation ends their sessions; the last administrator stays one."""
     person = await anyio.to_thread.run_sync(
-        partial(people.update_person, archive, principal, user_id, **body.model_dump()), limiter=_hashing
+        partial(people.update_person, archive, principal, user_id, **body.model_dump()), limiter=HASHING
     )
     return models.User.model_validate(person)
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import anyio.to_thread
-from anyio import CapacityLimiter
 from fastapi import APIRouter, Query, Request, Response
 
 import filmless
 from filmless.access import people, sessions
 from filmless.access.http import clear_cookie, set_cookie
-from filmless.access.passwords import HASHES_AT_ONCE
 from filmless.access.principal import Principal
-from filmless.api.callers import Caller, Here
+from filmless.api.callers import HASHING, Caller, Here
 from filmless.api.errors import responses
 from filmless.api.models import reading as models
 from filmless.archive import Archive
 from filmless.config import host_and_port
 
 router = APIRouter(tags=["session"])
-
-# Hashing waits here and not in the thread pool, where it would keep everybody's requests out.
-_hashing: Final = CapacityLimiter(HASHES_AT_ONCE)
 
 
 @router.get("/session")
@@ -37,7 +32,7 @@ def get_session(archive: Here, principal: Caller, request: Request) -> models.Se
 async def sign_in(archive: Here, body: models.SignIn, request: Request, response: Response) -> models.Session:
     """Open a session; its cookie comes with the answer."""
     secret, opened = await anyio.to_thread.run_sync(
-        partial(sessions.sign_in, archive, body.name, body.password, **_where_from(request)), limiter=_hashing
+        partial(sessions.sign_in, archive, body.name, body.password, **_where_from(request)), limiter=HASHING
     )
     set_cookie(response, request.scope, secret, archive.settings)
     return await anyio.to_thread.run_sync(_session, archive, opened.principal, opened.csrf_token)
@@ -65,7 +60,7 @@ async def change_password(archive: Here, principal: Caller, body: models.Passwor
             new=body.new,
             keep_session=None if opened is None else opened.id,
         ),
-        limiter=_hashing,
+        limiter=HASHING,
     )
 
 
@@ -88,7 +83,7 @@ async def set_up(archive: Here, body: models.Setup, request: Request, response: 
             display_name=body.display_name,
             address=request.scope.get("filmless.address"),
         ),
-        limiter=_hashing,
+        limiter=HASHING,
     )
     secret, opened = await anyio.to_thread.run_sync(partial(sessions.begin, archive, person, **_where_from(request)))
     set_cookie(response, request.scope, secret, archive.settings)
