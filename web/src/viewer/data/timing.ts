@@ -1,5 +1,5 @@
 /** When each step of opening was reached, in ms since navigation; kept for tests and for the performance panel. */
-export type Step = 'opened' | 'seriesListed' | 'metadataRead' | 'engineReady' | 'firstImage';
+export type Step = 'opened' | 'seriesListed' | 'metadataRead' | 'engineLoaded' | 'engineReady' | 'firstImage';
 
 let steps: Partial<Record<Step, number>> = {};
 

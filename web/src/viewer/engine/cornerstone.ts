@@ -1,7 +1,10 @@
-/** Starts Cornerstone once for the page: renderer, decoder workers, metadata, our loader in place of its own. */
+/** Starts Cornerstone once for the page: renderer, decoder workers, our metadata and our loader. */
 import {
   cache,
+  getConfiguration,
   getRenderingEngine,
+  getShouldUseCPURendering,
+  getWebWorkerManager,
   init as initCore,
   isCornerstoneInitialized,
   metaData,
@@ -9,13 +12,15 @@ import {
   RenderingEngine,
   type Types,
 } from '@cornerstonejs/core';
-import { init as initLoader } from '@cornerstonejs/dicom-image-loader';
-import { Failure } from '../data/errors';
+import { asFailure, Failure } from '../data/errors';
+import { DECODER } from './decode';
 import { loadFrame } from './frameLoader';
 import { provideMetadata } from './metadata';
 
 const ENGINE_ID = 'filmless';
 const WORKERS_MAX = 4;
+/** One for each viewport that can be seen at once. */
+const CONTEXTS = 4;
 const CACHE_SHARE_OF_MEMORY = 0.25;
 const CACHE_BYTES_MIN = 256 * 2 ** 20;
 const CACHE_BYTES_MAX = 2 * 2 ** 30;
@@ -30,28 +35,45 @@ export function cacheBytes(): number {
   return Math.min(CACHE_BYTES_MAX, Math.max(CACHE_BYTES_MIN, memoryBytes() * CACHE_SHARE_OF_MEMORY));
 }
 
-export function hasWebGl(): boolean {
-  return document.createElement('canvas').getContext('webgl2') !== null;
-}
+/**
+ * The decoders of Cornerstone's image loader, without the loader: ours takes its place, and the package's own entrance
+ * brings 400 kB that are then never run. The package does not export the worker, hence the path.
+ */
+const startDecoder = (): Worker =>
+  new Worker(
+    new URL(
+      '../../../node_modules/@cornerstonejs/dicom-image-loader/dist/esm/decodeImageFrameWorker.js',
+      import.meta.url,
+    ),
+    { type: 'module' },
+  );
 
 function start(): void {
-  if (!hasWebGl()) throw new Failure('noGraphics');
-  initCore();
+  const { rendering } = getConfiguration();
+  initCore({ ...getConfiguration(), rendering: { ...rendering, webGlContextCount: CONTEXTS } });
+  // Without WebGL Cornerstone falls back to the processor, which knows no VOI functions but straight ones.
+  if (getShouldUseCPURendering()) throw new Failure('noGraphics');
   const cores = navigator.hardwareConcurrency || 2;
-  initLoader({ maxWebWorkers: Math.min(WORKERS_MAX, Math.max(1, cores - 1)) });
-  // After initLoader: the last loader registered for a scheme wins.
+  getWebWorkerManager().registerWorker(DECODER, startDecoder, {
+    maxWorkerInstances: Math.min(WORKERS_MAX, Math.max(1, cores - 1)),
+  });
   registerImageLoader('wadors', loadFrame);
   metaData.addProvider(provideMetadata, 10_000);
   cache.setMaxCacheSize(cacheBytes());
 }
 
-let isStarted = false;
+let failure: Failure | null = null;
 
 /** The one rendering engine. Made on first use; StrictMode mounts twice, so it must not be made per mount. */
 export function engine(): Types.IRenderingEngine {
-  if (!isStarted) {
-    if (!isCornerstoneInitialized()) start();
-    isStarted = true;
+  if (failure) throw failure;
+  if (!isCornerstoneInitialized()) {
+    try {
+      start();
+    } catch (error) {
+      failure = asFailure(error);
+      throw failure;
+    }
   }
   return getRenderingEngine(ENGINE_ID) ?? new RenderingEngine(ENGINE_ID);
 }

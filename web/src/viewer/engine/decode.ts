@@ -1,4 +1,4 @@
-/** One encoded frame to samples: natively or RLE here, everything else in the workers of the image loader. */
+/** One encoded frame to samples: native pixels and RLE here, everything else in the decoder workers. */
 import { getWebWorkerManager } from '@cornerstonejs/core';
 import { Failure, withTimeout } from '../data/errors';
 import type { PixelFormat } from '../data/frames';
@@ -6,6 +6,9 @@ import type { Part } from '../data/multipart';
 import { samplePrecision, withColourTransform } from '../lut/jpeg';
 import { type Samples, samplesFromBytes } from '../lut/pixels';
 import { decodeRle } from '../lut/rle';
+
+/** Name of the decoder workers. */
+export const DECODER = 'filmless-decoder';
 
 const DECODE_TIMEOUT_MS = 30_000;
 const JPEG_BASELINE = '1.2.840.10008.1.2.4.50';
@@ -41,7 +44,7 @@ async function inWorker(bytes: Uint8Array, syntax: string, format: PixelFormat):
     bitsStored: format.bitsStored,
     pixelRepresentation: format.isSigned ? 1 : 0,
   };
-  const task = getWebWorkerManager().executeTask<Promise<WorkerResult>>('dicomImageLoader', 'decodeTask', {
+  const task = getWebWorkerManager().executeTask<Promise<WorkerResult>>(DECODER, 'decodeTask', {
     imageFrame,
     transferSyntax: syntax,
     pixelData: bytes,

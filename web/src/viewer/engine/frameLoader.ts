@@ -19,7 +19,7 @@ import {
 } from '../lut/pixels';
 import { type Palette, readTable } from '../lut/tables';
 import { decode } from './decode';
-import { frameOf, registerInstance } from './metadata';
+import { frameOf } from './metadata';
 
 const palettes = new Map<string, Promise<Palette>>();
 
@@ -70,7 +70,6 @@ export async function createImage(imageId: string, signal?: AbortSignal): Promis
   const frame = frameOf(imageId);
   const format = frame?.instance.pixels;
   if (!frame || !format) throw new Failure('unsupported', 'The object holds no pixels.');
-  registerInstance(frame.instance, imageId);
   const started = performance.now();
   let values: Values;
   try {

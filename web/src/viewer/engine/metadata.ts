@@ -1,15 +1,13 @@
 /**
- * Metadata for Cornerstone. Whole instances go to its own store (`addDicomWebInstance`, once per SOP instance); the
- * modules that rendering asks for on every image are answered from our own model: they follow functional groups, fall
- * back to the detector's spacing or the pixel aspect ratio, and cost nothing.
+ * The metadata that Cornerstone's renderer asks for on every image, answered from our own model: it follows functional
+ * groups, falls back to the detector's spacing or the pixel aspect ratio, and costs nothing. (Cornerstone's own store,
+ * `addDicomWebInstance`, costs 1 MB of code before the first image; whatever needs whole instances can fill it later.)
  */
-import { utilities } from '@cornerstonejs/metadata';
-import type { Frame, Instance } from '../data/frames';
+import type { Frame } from '../data/frames';
 import { isColour } from '../lut/pixels';
 import { UNPLACED_COLUMNS, UNPLACED_ROWS } from './geometry';
 
 const frames = new Map<string, Frame>();
-const registered = new Set<string>();
 
 export function registerFrames(list: Frame[]): void {
   for (const frame of list) frames.set(frame.imageId, frame);
@@ -20,12 +18,6 @@ export function forgetFrames(): void {
 }
 
 export const frameOf = (imageId: string): Frame | undefined => frames.get(imageId);
-
-export function registerInstance(instance: Instance, imageId: string): void {
-  if (registered.has(instance.sopInstanceUid)) return;
-  registered.add(instance.sopInstanceUid);
-  void utilities.addDicomWebInstance(imageId, instance.dataset);
-}
 
 type Provider = (frame: Frame) => unknown;
 

@@ -1,4 +1,5 @@
 /** Actions that need the picture itself. The renderer is loaded apart; before it is here there is no picture. */
+import { mark } from '../data/timing';
 import { zoomedAt, zoomForPixelSize } from '../data/orientation';
 import { changePane, type PaneId } from '../state/store';
 
@@ -8,6 +9,7 @@ let loaded: Engine | null = null;
 
 export async function loadEngine(): Promise<Engine> {
   loaded = await import('../engine/session');
+  mark('engineLoaded');
   return loaded;
 }
 

@@ -3,8 +3,6 @@ import { useEffect, useState } from 'react';
 import { sessionQuery } from '@/api/session';
 import { useHotkeys } from '@/lib/hotkeys';
 import { asFailure, type Failure } from '../data/errors';
-import { openStudy } from '../data/opening';
-import type { ViewerProps } from '../index';
 import { useTexts } from '../i18n';
 import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
@@ -17,10 +15,6 @@ import { TagPanel } from './TagPanel';
 import { TopBar } from './TopBar';
 import { useIsNarrow } from './useIsNarrow';
 import classes from './ViewerPage.module.css';
-
-// The renderer's code and the study's data are fetched side by side.
-const engineModule = loadEngine();
-engineModule.catch(() => undefined);
 
 /** True once the renderer can be used; a failure when the browser lacks what it needs. */
 function useEngine(): boolean | Failure {
@@ -61,20 +55,14 @@ function useSessionCheck(): void {
 
 const isMenuOpen = (): boolean => document.querySelector('[role=menu], [role=listbox]') !== null;
 
-export default function ViewerPage({ studyInstanceUid, seriesInstanceUid, onClose }: ViewerProps) {
+export default function ViewerPage({ onClose, onRetry }: { onClose: () => void; onRetry: () => void }) {
   const t = useTexts();
   const isNarrow = useIsNarrow();
-  const [attempt, setAttempt] = useState(0);
   const engine = useEngine();
   const study = useViewer((state) => state.study);
   const hasStrip = useViewer((state) => state.hasStrip);
   const hasTags = useViewer((state) => state.hasTags);
   useSessionCheck();
-
-  useEffect(
-    () => openStudy(studyInstanceUid, seriesInstanceUid, window.matchMedia('(max-width: 48em)').matches),
-    [studyInstanceUid, seriesInstanceUid, attempt],
-  );
 
   useHotkeys([
     ...ACTIONS.map(({ name, group, keys, run }) => ({
@@ -106,10 +94,7 @@ export default function ViewerPage({ studyInstanceUid, seriesInstanceUid, onClos
         {hasStrip && <Strip isNarrow={isNarrow} />}
         <main className={classes.main} aria-label={t('strip.title')}>
           {failure ? (
-            <FailureText
-              failure={failure}
-              onRetry={failure.kind === 'noGraphics' ? null : () => setAttempt(attempt + 1)}
-            />
+            <FailureText failure={failure} onRetry={failure.kind === 'noGraphics' ? null : onRetry} />
           ) : (
             <Grid isReady={engine === true} isNarrow={isNarrow} />
           )}
