@@ -26,7 +26,7 @@ from filmless.access import policy
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.dicom.scanner import scan
+from filmless.dicom.scanner import ScanLimits, scan
 from filmless.dicomweb.answers import Answer, principal_of, service_url
 from filmless.dicomweb.errors import UnsupportedMediaType
 from filmless.dicomweb.multipart import Multipart
@@ -38,6 +38,7 @@ log = structlog.get_logger()
 
 _PIPE_BYTES: Final = 4 << 20
 _HEAD_BYTES: Final = 16 << 10
+_FAR_AWAY: Final = 1 << 62
 
 FAILED_SOP_SEQUENCE: Final = "00081198"
 REFERENCED_SOP_SEQUENCE: Final = "00081199"
@@ -241,7 +242,7 @@ def _reference(class_uid: str, instance_uid: str) -> dict[str, Any]:
 def _identity(head: bytes) -> tuple[str, str]:
     """Read SOP class and instance of what could not be stored, as far as its beginning tells them."""
     try:
-        header = scan(head, total_length=1 << 62)
+        header = scan(head, total_length=_FAR_AWAY, limits=ScanLimits(header_max_bytes=_FAR_AWAY))
     except Refused:
         return "", ""
     class_uid = header.text(0x00080016) or header.meta.get("sop_class_uid", "")
