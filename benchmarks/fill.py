@@ -38,7 +38,7 @@ def make(data: Path, *, studies: int) -> str:
         with archive.transaction() as session:
             uids = [{"id": 1, "uid": CT_STORAGE}, {"id": 2, "uid": EXPLICIT_LE}]
             session.execute(tables.uids.insert(), uids)
-            driver = session.connection.driver_connection  # SQLAlchemy's own way takes twice the time
+            driver: Any = session.connection.driver_connection  # SQLAlchemy's own way takes twice the time
             (trigger,) = driver.execute("SELECT sql FROM sqlite_master WHERE name = 'studies_search_insert'").fetchone()
             driver.execute("DROP TRIGGER studies_search_insert")  # one rebuild at the end is much faster
         rows = _rows(random.Random(3))
@@ -46,7 +46,7 @@ def make(data: Path, *, studies: int) -> str:
         for start in range(0, studies, PER_STATEMENT):
             batch = [next(rows) for _ in range(min(PER_STATEMENT, studies - start))]
             with archive.transaction() as session:
-                driver = session.connection.driver_connection
+                driver: Any = session.connection.driver_connection
                 for number, table in enumerate(filled):
                     names = list(batch[0][number])
                     values = ", ".join(f":{name}" for name in names)

@@ -288,11 +288,14 @@ class Http:
     """A kept-alive HTTP/1.1 connection that does no more than find where an answer ends."""
 
     def __init__(self, web: Web) -> None:
-        self.sock = socket.create_connection((web.host, web.port), timeout=300)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.web = web
         self.rest = bytearray()
         self.buffer = memoryview(bytearray(1 << 20))
+        self._connect()
+
+    def _connect(self) -> None:
+        self.sock = socket.create_connection((self.web.host, self.web.port), timeout=300)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def request(self, path: str, accept_type: str, **headers: str) -> bytes:
         """Encode a GET below the DICOMweb root."""
@@ -316,9 +319,22 @@ class Http:
             self._take(length, kept if keep else None)
         elif "transfer-encoding: chunked" in head:
             length = self._take_chunks(kept if keep else None)
-        else:
-            raise RuntimeError(f"an answer without a length: {head}")
+        else:  # the end of the connection is the end of the answer
+            length = self._take_all(kept if keep else None)
+            self._connect()
         return status, length, bytes(kept)
+
+    def _take_all(self, kept: bytearray | None) -> int:
+        total = len(self.rest)
+        if kept is not None:
+            kept += self.rest
+        self.rest.clear()
+        while got := self.sock.recv_into(self.buffer):
+            total += got
+            if kept is not None:
+                kept += self.buffer[:got]
+        self.sock.close()
+        return total
 
     def _more(self) -> None:
         got = self.sock.recv_into(self.buffer)

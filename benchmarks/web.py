@@ -18,13 +18,15 @@ from pathlib import Path
 import fill
 import servers
 from data import Slice, Source
-from load import Run, Sink, Web, fetch, fetch_once, find, store, study_keys
+from load import Run, Sink, fetch, fetch_once, find, store, study_keys
 from report import Line, Report
 
 JSON = "application/dicom+json"
 OCTETS = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 STORED = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 CLIENTS = 8
+SETTINGS = {"series_quiet_s": "2"}  # only how long it waits before it packs a series: the run is short
+OHIF = "/studies?limit=101&offset=0&fuzzymatching=true&includefield=00081030%2C00080060%2C00080090%2C00100030"
 
 
 class Comparison:
@@ -79,15 +81,22 @@ def send_all(targets: dict[str, servers.Server], studies: list[list[Slice]]) -> 
             raise RuntimeError(f"{name} refused {run.failed} instances")
 
 
-def wait_until_quiet(web: Web, path: str) -> None:
-    """Give the server the time in which it packs a series that has become quiet; half a minute at most."""
-    previous = b""
-    for _ in range(15):
-        _, body = fetch_once(web, path, JSON, Accept_Encoding="gzip")
-        if body == previous:
-            return
-        previous = body
-        time.sleep(2)
+def wait_until_packed(data: Path) -> None:
+    """Wait until the series that have become quiet are packed, as they are minutes after an examination."""
+    import sqlite3
+
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        with sqlite3.connect(f"file:{data / 'data' / 'filmless.db'}?mode=ro", uri=True) as database:
+            if not database.execute("SELECT count(*) FROM headers").fetchone()[0]:
+                return
+        time.sleep(0.5)
+    raise RuntimeError("series were not packed within 90 s")
+
+
+def sizes_of(targets: dict[str, servers.Server], path: str, **headers: str) -> dict[str, float]:
+    """Length of an answer as each server sends it, in kB."""
+    return {name: len(fetch_once(server.web, path, JSON, **headers)[1]) / 1e3 for name, server in targets.items()}
 
 
 def main() -> int:
@@ -108,7 +117,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=args.folder)))
         sink = Sink()
         stack.callback(sink.close)
-        targets = {"Filmless": stack.enter_context(servers.filmless(folder / "filmless", sink.port))}
+        targets = {"Filmless": stack.enter_context(servers.filmless(folder / "filmless", sink.port, **SETTINGS))}
         if not missing:
             targets["Orthanc"] = stack.enter_context(servers.orthanc(folder / "orthanc", sink.port))
         ready = targets["Filmless"].ready_s
@@ -120,6 +129,7 @@ def main() -> int:
         label = f"at {studies:,} studies"
         page = [("/studies?limit=100", JSON)]
         compare.both(f"QIDO-RS page of 100 {label}", page, 100, unit="ms", Accept_Encoding="gzip")
+        compare.both(f"QIDO-RS worklist of OHIF {label}", [(OHIF, JSON)], 100, unit="ms", Accept_Encoding="gzip")
         name = [(f"/studies?limit=100&PatientName={family}*", JSON) for family in ("Sato", "Weber", "Rossi")]
         compare.both(f"QIDO-RS by beginning of a name {label}", name, 100, unit="ms", Accept_Encoding="gzip")
         compare.finds(f"C-FIND of all {label}", study_keys(), 100, times=2 if quick else 5)
@@ -129,14 +139,14 @@ def main() -> int:
         send_all(targets, [series])
         root = f"/studies/{series[0].study}/series/{series[0].series}"
         metadata = [(f"{root}/metadata", JSON)]
-        wait_until_quiet(targets["Filmless"].web, metadata[0][0])
+        wait_until_packed(folder / "filmless")
         label = f"of a series of {slices:,}"
         compare.both(f"WADO-RS metadata {label}", metadata, 5, unit="ms", Accept_Encoding="gzip")
-        sizes = {
-            name: len(fetch_once(server.web, metadata[0][0], JSON, Accept_Encoding="gzip")[1]) / 1e6
-            for name, server in targets.items()
-        }
-        compare.add(f"WADO-RS metadata {label}, bytes sent", "MB", sizes, 10)
+        compare.both(f"WADO-RS metadata {label}, no gzip", metadata, 5, unit="ms")
+        compressed = sizes_of(targets, metadata[0][0], Accept_Encoding="gzip")
+        plain = sizes_of(targets, metadata[0][0])
+        compare.add(f"WADO-RS metadata {label}, bytes with gzip accepted", "kB", compressed, 10)
+        report.note(", ".join(f"{name} without gzip: {size:,.0f} kB" for name, size in plain.items()))
         instances = [(f"{root}/instances", JSON)]
         compare.both(f"QIDO-RS instances {label}", instances, 20, unit="ms", Accept_Encoding="gzip")
         frames = [(f"{root}/instances/{one.instance}/frames/1", OCTETS) for one in series]
