@@ -141,3 +141,16 @@ def test_an_archive_that_cannot_be_asked_refuses_for_now(
     monkeypatch.setattr(peers, "find_peer", away)
     with pytest.raises(RejectedForNow, match="busy"):
         door.ask((VERIFICATION, IMPLICIT_LE))
+
+
+def test_every_retrieve_model_is_accepted(door: Door) -> None:
+    arcs = [f"1.2.840.10008.5.1.4.1.2.{model}.{kind}" for model in (1, 2, 3) for kind in (2, 3)]
+    assert results(door, *((uid, IMPLICIT_LE) for uid in arcs)) == [0] * 6
+
+
+def test_we_say_who_we_are(door: Door) -> None:
+    with door.ask((VERIFICATION, IMPLICIT_LE)) as association:
+        assert association.answer is not None
+        user = association.answer.user
+    assert user.implementation_class_uid == "2.25.13953235325717162550666812778957477409"
+    assert (user.implementation_version, user.max_pdu_bytes) == ("FILMLESS_01", 1 << 20)

@@ -15,7 +15,7 @@ from filmless.archive import Archive
 from filmless.archive.tables import conflicts, instances, refusals, studies
 from filmless.dimse import commands
 from filmless.dimse.client import Requestor
-from filmless.errors import Damaged, Unavailable
+from filmless.errors import Damaged, NotAllowed, Unavailable
 from filmless.retrieve.instances import find_record
 from filmless.store import receive
 from wire import EXPLICIT_LE, IMPLICIT_LE, run
@@ -88,7 +88,12 @@ def test_bytes_that_are_no_data_set_are_refused_and_the_association_goes_on(door
 
 @pytest.mark.parametrize(
     ("error", "status"),
-    [(Unavailable("the disk is full"), 0xA700), (Damaged("bytes are gone"), 0x0110), (RuntimeError("bug"), 0x0110)],
+    [
+        (Unavailable("the disk is full"), 0xA700),
+        (NotAllowed("no longer"), 0x0124),
+        (Damaged("bytes are gone"), 0x0110),
+        (RuntimeError("bug"), 0x0110),
+    ],
 )
 def test_each_kind_of_failure_has_its_status(
     door: Door, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
