@@ -41,6 +41,7 @@ from filmless.retrieve.rendered import (
     Look,
     get_representative,
     is_image,
+    middle_frame,
     render_any,
     render_frame,
     render_frames,
@@ -196,7 +197,7 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
     if numbers:
         drawn = render_frame(archive, record, numbers[0], look)
     elif is_image(instance):
-        drawn = render_frame(archive, record, (instance.number_of_frames + 1) // 2, look)
+        drawn = render_frame(archive, record, middle_frame(instance), look)
     else:
         drawn = render_any(archive, record, look)
     if wanted.is_multipart:

@@ -16,7 +16,7 @@ from filmless.dicom.rendering import GIF, JPEG, Viewport, animate
 from filmless.dicom.windowing import Window
 from filmless.errors import NotAcceptable, NotFound
 from filmless.retrieve.decoding import decoders
-from filmless.retrieve.frames import read_header, run_on_frame
+from filmless.retrieve.frames import has_cut_frame, read_header, run_on_frame
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
 
 SHEET_SIDE: Final = 512
@@ -45,7 +45,12 @@ class Look:
 
 def is_image(instance: StoredInstance) -> bool:
     """Whether an instance has frames to be drawn."""
-    return bool(instance.number_of_frames and instance.rows and instance.columns)
+    return bool((instance.number_of_frames or has_cut_frame(instance)) and instance.rows and instance.columns)
+
+
+def middle_frame(instance: StoredInstance) -> int:
+    """Give the number of the frame that stands for an instance."""
+    return max((instance.number_of_frames + 1) // 2, 1)
 
 
 def render_frame(archive: Archive, record: InstanceRecord, frame_number: int, look: Look) -> bytes:
@@ -113,7 +118,7 @@ def render_any(archive: Archive, record: InstanceRecord, look: Look, frame_numbe
     instance = record.instance
     if is_image(instance):
         try:
-            return render_frame(archive, record, frame_number or (instance.number_of_frames + 1) // 2, look)
+            return render_frame(archive, record, frame_number or middle_frame(instance), look)
         except NotAcceptable:
             if frame_number is not None:
                 raise
