@@ -224,6 +224,8 @@ class Server:
             principal = self._admit(association, address, is_over)
             if association.state is State.ESTABLISHED:
                 self._exchange(association, principal)
+            else:
+                how = "rejected"
         except Released:
             pass
         except Aborted as error:

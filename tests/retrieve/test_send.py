@@ -1,0 +1,167 @@
+"""Sending to a peer for jobs and the command line, and the C-ECHO that tells in words what is wrong."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import make
+from doors import add_peer, put
+from filmless.access import audit
+from filmless.access.principal import SYSTEM
+from filmless.archive import Archive
+from filmless.dimse import pdus
+from filmless.dimse.client import CONTEXTS_MAX
+from filmless.dimse.pdus import ContextAnswer
+from filmless.dimse.server import Accept, Reject
+from filmless.dimse.services import Outcome
+from filmless.retrieve.instances import StoredInstance, find_instances
+from filmless.retrieve.send import Progress, echo, plan_contexts, send
+from listening import scp
+from running import free_port
+from wire import EXPLICIT_LE, IMPLICIT_LE, Scp
+
+__all__ = ["scp"]
+
+
+def series_of(archive: Archive, count: int) -> list[StoredInstance]:
+    series = make.ct_series(count)
+    for ds in series:
+        put(archive, ds)
+    return list(find_instances(archive, SYSTEM("test"), study_uids=(series[0].StudyInstanceUID,)))
+
+
+def test_a_study_is_sent_counted_and_audited(archive: Archive, scp: Callable[..., Scp]) -> None:
+    instances = series_of(archive, 3)
+    listening = scp()
+    seen: list[Progress] = []
+    peer = add_peer(archive, "DEST", listening.port)
+    result = send(archive, SYSTEM("test"), peer, instances, on_progress=seen.append)
+    assert (result.completed, result.failed, result.warning, result.failed_uids) == (3, 0, 0, [])
+    assert seen[-1] == Progress(0, 3, 0, 0)
+    rows, _ = audit.read(archive, action="send")
+    assert [(row.object, row.outcome, row.count) for row in rows] == [("DEST", "success", 3)]
+    request = listening.callers[0].request
+    assert (request.calling_ae, request.called_ae) == (archive.settings.ae_title, "DEST")
+
+
+def test_each_context_has_one_syntax_and_each_class_its_fallbacks(archive: Archive) -> None:
+    (instance,) = series_of(archive, 1)
+    assert plan_contexts([instance]) == [[(make.CT, [EXPLICIT_LE]), (make.CT, [IMPLICIT_LE])]]
+
+
+def test_more_contexts_than_fit_go_over_several_associations(archive: Archive, scp: Callable[..., Scp]) -> None:
+    classes = [f"1.2.392.999.{n}" for n in range(70)]
+    uids = []
+    study = make.uid()
+    for sop_class in classes:
+        ds = make.instance(sop_class, StudyInstanceUID=study)
+        put(archive, ds)
+        uids.append(ds.SOPInstanceUID)
+    listening = scp()
+    instances = list(find_instances(archive, SYSTEM("test"), study_uids=(study,)))
+    result = send(archive, SYSTEM("test"), add_peer(archive, "DEST", listening.port), instances)
+    assert result.completed == 70
+    proposed = [len(caller.request.contexts) for caller in listening.callers]
+    assert max(proposed) <= CONTEXTS_MAX
+    assert len({caller.request.contexts for caller in listening.callers}) == 2
+
+
+def test_what_the_peer_refuses_is_listed_with_its_reason(archive: Archive, scp: Callable[..., Scp]) -> None:
+    instances = series_of(archive, 2)
+    listening = scp(store=lambda _: Outcome(0xA700, "disk full"))
+    result = send(archive, SYSTEM("test"), add_peer(archive, "DEST", listening.port), instances)
+    assert result.failures == {each.sop_instance_uid: "the peer answered 0xA700: disk full" for each in instances}
+
+
+def test_a_peer_that_is_away_fails_all_with_the_reason(archive: Archive) -> None:
+    instances = series_of(archive, 2)
+    result = send(archive, SYSTEM("test"), add_peer(archive, "DEST", free_port()), instances)
+    assert (result.completed, result.failed) == (0, 2)
+    assert "connection refused" in next(iter(result.failures.values()))
+
+
+def test_a_blob_that_is_gone_fails_alone(archive: Archive, scp: Callable[..., Scp]) -> None:
+    instances = series_of(archive, 3)
+    archive.blobs.delete(instances[1].blob)
+    result = send(archive, SYSTEM("test"), add_peer(archive, "DEST", scp().port), instances)
+    assert (result.completed, result.failed_uids) == (2, [instances[1].sop_instance_uid])
+
+
+def test_a_cancelled_send_says_so(archive: Archive, scp: Callable[..., Scp]) -> None:
+    instances = series_of(archive, 3)
+    result = send(
+        archive, SYSTEM("test"), add_peer(archive, "DEST", scp(store=slow).port), instances, is_cancelled=lambda: True
+    )
+    assert result.cancelled
+    assert result.completed < 3
+
+
+def slow(_: object) -> Outcome:
+    import time
+
+    time.sleep(0.4)
+    return Outcome()
+
+
+def test_an_echo_that_is_answered_is_ok(archive: Archive, scp: Callable[..., Scp]) -> None:
+    result = echo(archive.settings, add_peer(archive, "DEST", scp().port))
+    assert result.ok
+    assert "DEST" in result.message
+    assert result.duration_ms > 0
+
+
+@pytest.mark.parametrize(
+    ("reject", "words"),
+    [
+        (Reject(pdus.USER_CALLING_AE_NOT_RECOGNIZED), "does not know us: enter our AE title FILMLESS"),
+        (Reject(pdus.USER_CALLED_AE_NOT_RECOGNIZED), "does not call itself DEST"),
+        (Reject(2, pdus.SOURCE_PRESENTATION, pdus.REJECTED_TRANSIENT), "too many associations"),
+    ],
+)
+def test_an_echo_says_why_the_association_was_refused(
+    archive: Archive, scp: Callable[..., Scp], reject: Reject, words: str
+) -> None:
+    result = echo(archive.settings, add_peer(archive, "DEST", scp(authorize=lambda _: reject).port))
+    assert not result.ok
+    assert words in result.message
+
+
+def test_an_echo_says_that_the_service_was_not_allowed(archive: Archive, scp: Callable[..., Scp]) -> None:
+    port = scp(authorize=lambda _: Accept((ContextAnswer(1, 3, IMPLICIT_LE),))).port
+    assert "does not allow us" in echo(archive.settings, add_peer(archive, "DEST", port)).message
+
+
+def test_an_echo_says_that_nothing_listens(archive: Archive) -> None:
+    result = echo(archive.settings, add_peer(archive, "DEST", free_port()))
+    assert not result.ok
+    assert "nothing listens there" in result.message
+
+
+def test_an_echo_says_that_what_answers_is_no_dicom(archive: Archive) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        import threading
+
+        def answer() -> None:
+            sock, _ = other.accept()
+            sock.recv(1000)
+            sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            sock.close()
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        result = echo(archive.settings, add_peer(archive, "DEST", other.getsockname()[1]))
+        thread.join()
+    assert not result.ok
+
+
+def test_an_echo_needs_an_address(archive: Archive) -> None:
+    assert "no single address" in echo(archive.settings, add_peer(archive, "DEST", None)).message
+
+
+def test_a_peer_over_tls_without_our_certificates_is_told(archive: Archive, tmp_path: Path) -> None:
+    result = echo(archive.settings, add_peer(archive, "DEST", free_port(), tls=True))
+    assert not result.ok
