@@ -102,4 +102,4 @@ def _name(instance: StoredInstance, taken: set[str]) -> str:
 
 def _plain(text: str) -> str:
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^0-9A-Za-z.-]+", "_", ascii_text).strip("._")[:_NAME_MAX].strip("._")
+    return re.sub(r"[^0-9A-Za-z-]+", "_", ascii_text).strip("_")[:_NAME_MAX].strip("_")
