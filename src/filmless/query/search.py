@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, exists, func, select, tuple_
 from sqlalchemy.sql.util import ClauseAdapter
 
 from filmless.access import audit, policy
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive.tables import instances, patients, series, studies, uids
-from filmless.dicom.dictionary import is_private, vr_of
 from filmless.query import attributes as at
 from filmless.query import conditions, matching
 from filmless.query.attributes import Level
 from filmless.query.matching import JsonDataset, Key, Keys, Kind, Options
+from filmless.query.rows import Reader, Wanted
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
 
-Wanted = Mapping[str, "Wanted | None"]
-"""Attributes to return, by tag; those of a sequence's items below it, None for all of it."""
-
 ROWS_PER_STATEMENT: Final = 500
-_SERIES_HELD: Final = 4  # metadata objects and attribute texts kept parsed within one search
 
 syntaxes = uids.alias("syntaxes")
+
+# What is selected of each level, by the names that `rows` knows.
+_PATIENT_ATTRIBUTES: Final = patients.c.attributes.label("study_attributes")
+_STUDY_ATTRIBUTES: Final = studies.c.attributes.label("study_attributes")
+_SERIES_ATTRIBUTES: Final = series.c.attributes.label("series_attributes")
+_OF_STUDY: Final = (
+    studies.c.study_instance_uid,
+    studies.c.modalities_in_study,
+    studies.c.number_of_study_related_series,
+    studies.c.number_of_study_related_instances,
+)
+_OF_SERIES: Final = (
+    series.c.id.label("series_key"),
+    series.c.series_instance_uid,
+    series.c.number_of_series_related_instances,
+)
+_OF_INSTANCE: Final = (
+    instances.c.sop_instance_uid,
+    instances.c.instance_number,
+    instances.c.number_of_frames,
+    instances.c.rows,
+    instances.c.columns,
+    instances.c.bits_allocated,
+    uids.c.uid.label("sop_class_uid"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +186,7 @@ class _Search:
         )
         self.order, self.descending = self._order()
         self.statement: Select[Any] | None = None
-        self.parse = functools.lru_cache(maxsize=64)(_parse)
-        self.headers_of = functools.lru_cache(maxsize=_SERIES_HELD)(self._read_headers)
+        self.reader: Reader | None = None
 
     # What is asked
 
@@ -305,39 +323,23 @@ class _Search:
 
     def _select(self) -> Select[Any]:
         """Select what the row's data set is made of, and no text that nobody looks at."""
-        columns: list[Any] = []
+        columns: list[ColumnElement[Any]]
         source: FromClause
         if self.level is Level.PATIENT:
-            source = patients
-            columns += [patients.c.attributes.label("patient_attributes"), patients.c.patient_id]
+            source, columns = patients, [_PATIENT_ATTRIBUTES]
         else:
-            source = studies
-            columns += [studies.c.id.label("study_key"), studies.c.study_instance_uid]
-            columns += [
-                studies.c.modalities_in_study,
-                studies.c.number_of_study_related_series,
-                studies.c.number_of_study_related_instances,
-            ]
+            source, columns = studies, [*_OF_STUDY]
             if self._looks_at(Level.STUDY):
-                columns.append(studies.c.attributes.label("study_attributes"))
+                columns.append(_STUDY_ATTRIBUTES)
         if self.level >= Level.SERIES:
             source = source.join(series, series.c.study_key == studies.c.id)
-            columns += [series.c.id.label("series_key"), series.c.series_instance_uid]
-            columns += [series.c.number_of_series_related_instances]
+            columns += _OF_SERIES
             if self._looks_at(Level.SERIES):
-                columns.append(series.c.attributes.label("series_attributes"))
+                columns.append(_SERIES_ATTRIBUTES)
         if self.level is Level.IMAGE:
             source = source.join(instances, instances.c.series_key == series.c.id)
             source = source.join(uids, instances.c.sop_class_key == uids.c.id)
-            columns += [
-                instances.c.sop_instance_uid,
-                instances.c.instance_number,
-                instances.c.number_of_frames,
-                instances.c.rows,
-                instances.c.columns,
-                instances.c.bits_allocated,
-                uids.c.uid.label("sop_class_uid"),
-            ]
+            columns += _OF_INSTANCE
             if at.AVAILABLE_SYNTAX in self.wants:
                 source = source.join(syntaxes, instances.c.transfer_syntax_key == syntaxes.c.id)
                 columns.append(syntaxes.c.uid.label("transfer_syntax_uid"))
@@ -360,14 +362,15 @@ class _Search:
         asked = self.wants
         mine = patients.c.id if self.level is Level.PATIENT else studies.c.patient_key
         others = studies.alias("others")
-        for tag, counted in (
-            (at.PATIENT_STUDIES, func.count()),
-            (at.PATIENT_SERIES, func.sum(others.c.number_of_study_related_series)),
-            (at.PATIENT_INSTANCES, func.sum(others.c.number_of_study_related_instances)),
+        for tag, name, counted in (
+            (at.PATIENT_STUDIES, "studies", func.count()),
+            (at.PATIENT_SERIES, "series", func.sum(others.c.number_of_study_related_series)),
+            (at.PATIENT_INSTANCES, "instances", func.sum(others.c.number_of_study_related_instances)),
         ):
             if tag in asked:
                 seen = [] if self.visible is None else [ClauseAdapter(others).traverse(self.visible)]
-                yield f"count_{tag}", select(counted).where(others.c.patient_key == mine, *seen).scalar_subquery()
+                total = select(counted).where(others.c.patient_key == mine, *seen).scalar_subquery()
+                yield f"number_of_patient_related_{name}", total
         if at.SOP_CLASSES_IN_STUDY in asked and self.level is not Level.PATIENT:
             their, classes, theirs = series.alias("their_series"), uids.alias("classes"), instances.alias("theirs")
             joined: ColumnElement[Any]
@@ -376,7 +379,7 @@ class _Search:
             else:
                 joined = func.string_agg(classes.c.uid.distinct(), ",")
             yield (
-                f"count_{at.SOP_CLASSES_IN_STUDY}",
+                "sop_classes_in_study",
                 select(joined)
                 .select_from(
                     their.join(theirs, theirs.c.series_key == their.c.id).join(
@@ -403,7 +406,21 @@ class _Search:
                 position = tuple_(*self.order)
                 statement = statement.where(position < after if self.descending else position > after)
             rows = session.execute(statement).all()
-        return [(tuple(row[-len(self.order) :]), self._dataset(row)) for row in rows]
+        if self.reader is None:
+            self.reader = self._reader()
+        return [(tuple(row[-len(self.order) :]), self.reader.read(row)) for row in rows]
+
+    def _reader(self) -> Reader:
+        assert self.statement is not None
+        leftover = Keys(tuple(self.leftover), self.query.keys.moments, self.query.keys.offset)
+        return Reader(
+            self.archive,
+            [column.key or "" for column in self.statement.selected_columns],
+            self.query.wanted,
+            wants_all=self.query.wants_all,
+            leftover=None if self.is_exact else leftover,
+            reads_headers=self.needs_headers,
+        )
 
     def all(self, first: int | None = None) -> Iterator[JsonDataset]:
         """Yield every match, a page of rows at a time; the first page has `first` rows."""
@@ -418,96 +435,6 @@ class _Search:
                 return
             after, limit = rows[-1][0], ROWS_PER_STATEMENT
 
-    def _dataset(self, row: Row[Any]) -> JsonDataset | None:
-        """Make the data set of a row: what is kept of each level, and over it what the archive itself knows."""
-        values: Mapping[Any, Any] = row._mapping
-        dataset: JsonDataset = {}
-        for name in ("patient_attributes", "study_attributes", "series_attributes"):
-            if name in values:
-                dataset.update(self.parse(values[name]))
-        if self.needs_headers:
-            dataset.update(self.headers_of(values["series_key"]).get(values["sop_instance_uid"], {}))
-        dataset.update(self._known(values))
-        if not self.is_exact:
-            keys = Keys(tuple(self.leftover), self.query.keys.moments, self.query.keys.offset)
-            if not matching.matches(keys, dataset):
-                return None
-        return self._pick(dataset)
-
-    def _known(self, values: Mapping[Any, Any]) -> JsonDataset:
-        known: JsonDataset = {at.AVAILABILITY: {"vr": "CS", "Value": ["ONLINE"]}}
-        known[at.RETRIEVE_AE] = {"vr": "AE", "Value": [self.archive.settings.ae_title]}
-        if self.level >= Level.STUDY:
-            known[at.STUDY_UID] = {"vr": "UI", "Value": [values["study_instance_uid"]]}
-            modalities = [value for value in values["modalities_in_study"].split("\\") if value]
-            known[at.MODALITIES_IN_STUDY] = {"vr": "CS", "Value": modalities} if modalities else {"vr": "CS"}
-            known[at.STUDY_SERIES] = {"vr": "IS", "Value": [values["number_of_study_related_series"]]}
-            known[at.STUDY_INSTANCES] = {"vr": "IS", "Value": [values["number_of_study_related_instances"]]}
-        if self.level >= Level.SERIES:
-            known[at.SERIES_UID] = {"vr": "UI", "Value": [values["series_instance_uid"]]}
-            known[at.SERIES_INSTANCES] = {"vr": "IS", "Value": [values["number_of_series_related_instances"]]}
-        if self.level is Level.IMAGE:
-            known[at.SOP_INSTANCE_UID] = {"vr": "UI", "Value": [values["sop_instance_uid"]]}
-            known[at.SOP_CLASS_UID] = {"vr": "UI", "Value": [values["sop_class_uid"]]}
-            for tag, vr, name in (
-                (at.INSTANCE_NUMBER, "IS", "instance_number"),
-                (at.NUMBER_OF_FRAMES, "IS", "number_of_frames"),
-                (at.ROWS, "US", "rows"),
-                (at.COLUMNS, "US", "columns"),
-                (at.BITS_ALLOCATED, "US", "bits_allocated"),
-            ):
-                if values[name] is not None and (values[name] or tag == at.INSTANCE_NUMBER):
-                    known[tag] = {"vr": vr, "Value": [values[name]]}
-            if "transfer_syntax_uid" in values:
-                known[at.AVAILABLE_SYNTAX] = {"vr": "UI", "Value": [values["transfer_syntax_uid"]]}
-        for name, value in values.items():
-            if name.startswith("count_"):
-                tag = name.removeprefix("count_")
-                if tag == at.SOP_CLASSES_IN_STUDY:
-                    known[tag] = {"vr": "UI", "Value": sorted((value or "").split(","))}
-                else:
-                    known[tag] = {"vr": "IS", "Value": [int(value or 0)]}
-        return known
-
-    def _pick(self, dataset: JsonDataset) -> JsonDataset:
-        """Keep what was asked for, in the order of tags; what is asked for and absent is there without a value."""
-        tags = set(dataset) | self.wants if self.query.wants_all else self.wants
-        return {
-            tag: picked
-            for tag in sorted(tags)
-            if (picked := pick(dataset.get(tag), self.query.wanted.get(tag), tag)) is not None
-        }
-
-    def _read_headers(self, series_key: int) -> dict[str, JsonDataset]:
-        """Read the series metadata object, by SOP Instance UID."""
-        import gzip
-
-        from filmless.archive.metadata import series_metadata_gzip
-
-        datasets: list[JsonDataset] = orjson.loads(gzip.decompress(series_metadata_gzip(self.archive, series_key)))
-        return {matching.values_of(dataset, at.SOP_INSTANCE_UID)[0]: dataset for dataset in datasets}
-
-
-def _parse(text: str) -> JsonDataset:
-    parsed: JsonDataset = orjson.loads(text) if text else {}
-    return parsed
-
-
-def pick(element: Mapping[str, Any] | None, wanted: Wanted | None, tag: str) -> dict[str, Any] | None:
-    """Give an element, or of a sequence the wanted part; an absent one empty, if its VR is known."""
-    if element is None:
-        if is_private(int(tag, 16)):
-            return None
-        vr = vr_of(int(tag, 16))
-        return {"vr": vr.split(" or ")[0]} if vr else None
-    if wanted and element.get("vr") == "SQ" and element.get("Value"):
-        items = [
-            {inner: picked for inner in sorted(wanted) if (picked := pick(item.get(inner), wanted[inner], inner))}
-            for item in element["Value"]
-        ]
-        return {"vr": "SQ", "Value": items}
-    return dict(element)
-
 
 def _only_uid(keys: Keys, tag: str) -> str | None:
     """Give the one UID that a key names; None when it names none or several."""
@@ -518,4 +445,15 @@ def _only_uid(keys: Keys, tag: str) -> str | None:
     return None
 
 
-__all__ = ["JsonDataset", "Level", "Options", "Page", "Query", "find_all", "find_page", "read_query"]
+__all__ = [
+    "JsonDataset",
+    "Level",
+    "Options",
+    "Page",
+    "Query",
+    "Wanted",
+    "find_all",
+    "find_page",
+    "read_query",
+    "wanted_of",
+]
