@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 KILLS = 50
 ASSOCIATIONS = 4
-RESTART_MAX_S = 2.0
+RESTART_MAX_S = 10.0  # what it takes on a quiet machine is for benchmarks/web.py
 
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # connections are refused on purpose
 
