@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -323,29 +324,15 @@ class _Search:
 
     def _select(self) -> Select[Any]:
         """Select what the row's data set is made of, and no text that nobody looks at."""
-        columns: list[ColumnElement[Any]]
-        source: FromClause
-        if self.level is Level.PATIENT:
-            source, columns = patients, [_PATIENT_ATTRIBUTES]
-        else:
-            source, columns = studies, [*_OF_STUDY]
-            if self._looks_at(Level.STUDY):
-                columns.append(_STUDY_ATTRIBUTES)
-        if self.level >= Level.SERIES:
-            source = source.join(series, series.c.study_key == studies.c.id)
-            columns += _OF_SERIES
-            if self._looks_at(Level.SERIES):
-                columns.append(_SERIES_ATTRIBUTES)
-        if self.level is Level.IMAGE:
-            source = source.join(instances, instances.c.series_key == series.c.id)
-            source = source.join(uids, instances.c.sop_class_key == uids.c.id)
-            columns += _OF_INSTANCE
-            if at.AVAILABLE_SYNTAX in self.wants:
-                source = source.join(syntaxes, instances.c.transfer_syntax_key == syntaxes.c.id)
-                columns.append(syntaxes.c.uid.label("transfer_syntax_uid"))
-        columns += [counted.label(name) for name, counted in self._counts()]
-        columns += [column.label(f"order_{number}") for number, column in enumerate(self.order)]
-        return select(*columns).select_from(source)
+        selected = _selected(
+            self.level,
+            self._looks_at(Level.STUDY),
+            self._looks_at(Level.SERIES),
+            at.AVAILABLE_SYNTAX in self.wants,
+        )
+        counted = [count.label(name) for name, count in self._counts()]
+        positions = [column.label(f"order_{number}") for number, column in enumerate(self.order)]
+        return selected.add_columns(*counted, *positions)
 
     def _looks_at(self, level: Level) -> bool:
         if self.query.wants_all:
@@ -434,6 +421,31 @@ class _Search:
             if len(rows) < limit:
                 return
             after, limit = rows[-1][0], ROWS_PER_STATEMENT
+
+
+@functools.cache
+def _selected(level: Level, with_study: bool, with_series: bool, with_syntax: bool) -> Select[Any]:
+    """Select the columns of a level; made once, as it takes as long as to run it."""
+    columns: list[ColumnElement[Any]]
+    source: FromClause
+    if level is Level.PATIENT:
+        return select(_PATIENT_ATTRIBUTES)
+    source, columns = studies, [*_OF_STUDY]
+    if with_study:
+        columns.append(_STUDY_ATTRIBUTES)
+    if level >= Level.SERIES:
+        source = source.join(series, series.c.study_key == studies.c.id)
+        columns += _OF_SERIES
+        if with_series:
+            columns.append(_SERIES_ATTRIBUTES)
+    if level is Level.IMAGE:
+        source = source.join(instances, instances.c.series_key == series.c.id)
+        source = source.join(uids, instances.c.sop_class_key == uids.c.id)
+        columns += _OF_INSTANCE
+        if with_syntax:
+            source = source.join(syntaxes, instances.c.transfer_syntax_key == syntaxes.c.id)
+            columns.append(syntaxes.c.uid.label("transfer_syntax_uid"))
+    return select(*columns).select_from(source)
 
 
 def _only_uid(keys: Keys, tag: str) -> str | None:
