@@ -37,7 +37,7 @@ def test_what_was_written_is_read(blobs: Blobs, length: int, piece_bytes: int) -
     key = put(blobs, data, piece_bytes)
     assert key == hashlib.sha256(data).hexdigest()
     assert blobs.path(key).read_bytes() == blobs.read(key) == b"".join(blobs.stream(key)) == data
-    assert blobs.path(key) == blobs.root / key[:2] / key[2:4] / f"{key}.dcm"
+    assert blobs.path(key) == blobs.root / key[:3] / f"{key}.dcm"
 
 
 @pytest.mark.parametrize("length", LENGTHS[1:])

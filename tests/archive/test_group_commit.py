@@ -16,6 +16,12 @@ from filmless.config import Settings
 from filmless.errors import Unavailable
 
 
+@pytest.fixture(params=["sqlite"])
+def engine_name(request: pytest.FixtureRequest) -> str:
+    """PostgreSQL commits in groups by itself."""
+    return str(request.param)
+
+
 def add(archive: Archive, uid: str) -> None:
     with archive.transaction() as session:
         session.execute(insert(uids).values(uid=uid))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from filmless.archive import Archive, jobs
+from filmless.archive import Archive, jobs, tables
 from filmless.archive.jobs import Job, JobContext, Worker
 from filmless.config import Settings
 from filmless.errors import Refused, Unavailable
@@ -145,7 +145,7 @@ def test_the_wait_before_each_attempt_is_longer(archive: Archive, settings: Sett
         (job,) = all_jobs(archive)
         waits.append(round(job.run_at - time.time()))
         with archive.transaction() as session:
-            session.exec_driver_sql("UPDATE jobs SET run_at = 0 WHERE id = ?", (job_id,))
+            session.execute(tables.jobs.update().where(tables.jobs.c.id == job_id).values(run_at=0))
     assert waits == [10, 30]
 
 
@@ -238,14 +238,14 @@ from filmless.archive import Archive
 from filmless.archive.jobs import Worker
 from filmless.config import Settings
 
-data, marks, delay_s = sys.argv[1:]
+data, url, marks, delay_s = sys.argv[1:]
 
 def mark(_archive, args, _job):
     time.sleep(float(delay_s))
     with Path(marks).open("a") as file:
         file.write(f"{args['number']}\\n")
 
-settings = Settings(data=Path(data), job_lease_s=0.5, job_poll_s=0.02)
+settings = Settings(data=Path(data), database_url=url or None, job_lease_s=0.5, job_poll_s=0.02)
 with Archive.open(settings) as archive:
     Worker(archive, {"mark": mark}).run(threading.Event())
 """
@@ -253,7 +253,9 @@ with Archive.open(settings) as archive:
 
 def worker_process(settings: Settings, marks: Path, delay_s: float) -> subprocess.Popen[bytes]:
     """A worker process that writes a mark for each job it finishes."""
-    return subprocess.Popen([sys.executable, "-c", WORKER, str(settings.data), str(marks), str(delay_s)])
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(settings.data), settings.database_url or "", str(marks), str(delay_s)]
+    )
 
 
 def test_the_jobs_of_a_killed_worker_are_finished_by_another(archive: Archive, settings: Settings) -> None:

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
-from running import ADMIN, PASSWORD, RunningServer
-
-ROOT = Path(__file__).resolve().parents[2]
-FLAGS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-DESKTOP = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
-
-
-def browser_path() -> str:
-    """The machine's own Chromium (or what FILMLESS_CHROMIUM names)."""
-    names = (os.environ.get("FILMLESS_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
-    assert found, "no Chromium: apt-get install chromium, or name one in FILMLESS_CHROMIUM"
-    return found
+from running import ADMIN
+from screen import DESKTOP, FLAGS, PHONE, SCREEN, SHOTS, OpenPage, ScreenServer, browser_path, watched
 
 
 @pytest.fixture(scope="session")
-def screen_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """One server for all browser tests of a worker."""
-    server = RunningServer(tmp_path_factory.mktemp("screen") / "data")
+def screen_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScreenServer]:
+    """One server for all browser tests of a worker; each test makes the studies that it looks for."""
+    assert SCREEN.exists(), "the screen is not built: make setup"
+    settings = {"sign_in_attempts_per_address_max": 1000}
+    server = ScreenServer(tmp_path_factory.mktemp("screen") / "data", settings=settings)
     server.start()
     server.sign_in()
     yield server
@@ -56,30 +34,34 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def cookies(browser: Browser, screen_server: RunningServer) -> list[dict[str, object]]:
-    """The session of the administrator, signed in once through the page."""
-    context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]
-    page = context.new_page()
-    sign_in(page, screen_server)
-    found = context.cookies()
-    context.close()
-    return list(found)  # type: ignore[arg-type]
+def admin_cookies(screen_server: ScreenServer) -> list[Any]:
+    """The session of the administrator, signed in once."""
+    return screen_server.cookies()
 
 
-def sign_in(page: Page, server: RunningServer) -> None:
-    page.goto(server.url)
-    page.get_by_label("Name").fill(ADMIN)
-    page.get_by_label("Password").first.fill(PASSWORD)
-    page.keyboard.press("Enter")
-    page.get_by_placeholder("Name, ID, accession or description").wait_for()
+@pytest.fixture
+def open_page(screen_server: ScreenServer, browser: Browser, admin_cookies: list[Any]) -> Iterator[OpenPage]:
+    """Open pages, signed in as somebody or as nobody."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
 
+    def opened(
+        path: str = "/", *, name: str | None = ADMIN, size: ViewportSize = DESKTOP, locale: str = "en-GB"
+    ) -> Page:
+        context = browser.new_context(
+            base_url=screen_server.url, viewport=size, has_touch=size == PHONE, locale=locale, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        if name is not None:
+            context.add_cookies(admin_cookies if name == ADMIN else screen_server.cookies(name))
+        page = watched(context, complaints)
+        page.goto(path)
+        return page
 
-def watched(context: BrowserContext, complaints: list[str]) -> Page:
-    """A page whose console errors are noted."""
-    page = context.new_page()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    return page
+    yield opened
+    for context in contexts:
+        context.close()
+    assert complaints == []
 
 
 @pytest.fixture(params=["desktop", "phone"])
@@ -88,11 +70,11 @@ def size(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def page(browser: Browser, cookies: list[dict[str, object]], request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(browser: Browser, admin_cookies: list[Any], request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of the signed-in administrator, at the size the test asks for."""
     is_phone = "size" in request.fixturenames and request.getfixturevalue("size") == "phone"
-    context = browser.new_context(viewport=PHONE if is_phone else DESKTOP, has_touch=is_phone)  # type: ignore[arg-type]
-    context.add_cookies(cookies)  # type: ignore[arg-type]
+    context = browser.new_context(viewport=PHONE if is_phone else DESKTOP, has_touch=is_phone)
+    context.add_cookies(admin_cookies)
     complaints: list[str] = []
     yield watched(context, complaints)
     context.close()
@@ -102,6 +84,5 @@ def page(browser: Browser, cookies: list[dict[str, object]], request: pytest.Fix
 @pytest.fixture
 def shot(request: pytest.FixtureRequest) -> Path:
     """Where this test's screenshot goes, for people to look at."""
-    folder = ROOT / "test-results"
-    folder.mkdir(exist_ok=True)
-    return folder / f"{request.node.name}.png"
+    SHOTS.mkdir(exist_ok=True)
+    return SHOTS / f"{request.node.name}.png"

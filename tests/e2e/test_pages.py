@@ -1,114 +1,147 @@
-"""Every page of the screen at desktop and phone size: it shows what is there, and axe finds nothing serious."""
+"""Every page at a desk and on a phone: nothing overflows, axe finds nothing serious, in English and German."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 import make
-from running import RunningServer, filmless
+from screen import DESKTOP, PHONE, SHOTS, OpenPage, ScreenServer, serious_findings
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("screen")]
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("pages")]
 
-ROOT = Path(__file__).resolve().parents[2]
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-ADMIN_PAGES = ("people", "peers", "jobs", "storage", "audit")
+SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 
 
-def assert_accessible(page: Page) -> None:
-    page.evaluate(AXE.read_text())  # evaluated, not inserted as a script: the page's CSP forbids that
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
-    serious = [
-        f"{violation['id']}: {violation['nodes'][0]['html'][:200]}"
-        for violation in found["violations"]
-        if violation["impact"] in {"serious", "critical"}
-    ]
-    assert serious == []
-
-
-@pytest.fixture(scope="session")
-def study(screen_server: RunningServer, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("study")
-    slices = make.ct_series(3, rows=64)
-    for number, ds in enumerate(slices):
-        ds.PatientName, ds.PatientID, ds.StudyDescription = "Browser^Berta", "E2E-1", "CT of the browser tests"
-        (folder / f"{number}.dcm").write_bytes(make.part10(ds))
-    filmless(screen_server.data, "import", str(folder))
+@pytest.fixture(scope="module")
+def study_uid(screen_server: ScreenServer) -> str:
+    """A study with a series of pictures and one without."""
+    slices = make.ct_series(3, rows=64, PatientName="Página^Ejemplo=例=れい", PatientID="PAGES")
+    report = make.text_report(
+        PatientName=slices[0].PatientName,
+        PatientID="PAGES",
+        StudyInstanceUID=slices[0].StudyInstanceUID,
+        SeriesDescription="Report",
+    )
+    screen_server.store(*slices, report)
     return str(slices[0].StudyInstanceUID)
 
 
-def test_a_stranger_is_asked_to_sign_in_and_told_when_it_fails(browser: Browser, screen_server: RunningServer) -> None:
-    page = browser.new_context().new_page()
-    page.goto(screen_server.url)
-    page.get_by_label("Name").fill("nobody")
-    page.get_by_label("Password").first.fill("not the password")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("alert").first).to_be_visible()
-    assert "sign-in" in page.url
-    assert_accessible(page)
-    page.context.close()
+def check(page: Page, name: str) -> None:
+    """Keep a picture for people to look at, then look for what machines can see."""
+    assert page.viewport_size
+    SHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}-{page.viewport_size['width']}.png")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "the page is wider than the screen"
+    assert serious_findings(page) == []
 
 
-def test_studies_are_listed_and_found_by_typing(
-    page: Page, study: str, screen_server: RunningServer, size: str, shot: Path
-) -> None:
-    page.goto(screen_server.url)
-    expect(page.get_by_text("Browser, Berta").first).to_be_visible()
-    page.get_by_placeholder("Name, ID, accession or description").fill("berta")
-    expect(page).to_have_url(re.compile("berta"))
-    expect(page.get_by_text("Browser, Berta").first).to_be_visible()
-    page.screenshot(path=shot)
-    assert_accessible(page)
+@SIZES
+def test_sign_in(open_page: OpenPage, size: ViewportSize) -> None:
+    page = open_page(name=None, size=size)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    check(page, "sign-in")
 
 
-def test_a_study_appears_while_the_list_is_open(page: Page, screen_server: RunningServer, tmp_path: Path) -> None:
-    page.goto(screen_server.url)
-    page.get_by_placeholder("Name, ID, accession or description").wait_for()
-    (tmp_path / "live.dcm").write_bytes(make.part10(make.ct_slice(PatientName="Live^Liselotte", PatientID="E2E-2")))
-    filmless(screen_server.data, "import", str(tmp_path / "live.dcm"))
-    expect(page.get_by_text("Live, Liselotte").first).to_be_visible(timeout=10_000)
+@SIZES
+def test_studies(open_page: OpenPage, size: ViewportSize, study_uid: str) -> None:
+    page = open_page(size=size)
+    expect(page.locator("[data-study]").first).to_be_visible()
+    check(page, "studies")
 
 
-def test_a_file_is_uploaded_and_its_result_is_told(page: Page, screen_server: RunningServer) -> None:
-    page.goto(screen_server.url)
-    file = make.part10(make.ct_slice(PatientName="Upload^Ulla", PatientID="E2E-3"))
-    with page.expect_response(lambda answer: "/api/v1/uploads" in answer.url) as told:
-        page.locator("input[type=file]").first.set_input_files(
-            [{"name": "ulla.dcm", "mimeType": "application/dicom", "buffer": file}]
-        )
-    assert told.value.json()["results"][0]["outcome"] == "stored"
-    expect(page.get_by_text("Upload, Ulla").first).to_be_visible(timeout=10_000)
+@SIZES
+def test_study(open_page: OpenPage, size: ViewportSize, study_uid: str) -> None:
+    page = open_page(f"/studies/{study_uid}", size=size)
+    expect(page.get_by_role("listitem").first).to_be_visible()
+    page.wait_for_function("document.querySelector('li img').naturalWidth > 0")
+    check(page, "study")
 
 
-def test_the_study_page_shows_its_series(
-    page: Page, study: str, screen_server: RunningServer, size: str, shot: Path
-) -> None:
-    page.goto(f"{screen_server.url}/studies/{study}")
-    expect(page.get_by_text("CT of the browser tests").first).to_be_visible()
-    image = page.locator("img").first
-    expect(image).to_be_visible()
-    page.wait_for_function("() => [...document.images].every((image) => image.complete && image.naturalWidth > 0)")
-    page.screenshot(path=shot)
-    assert_accessible(page)
-
-
-@pytest.mark.parametrize("section", ADMIN_PAGES)
-def test_each_page_of_administration_opens(
-    page: Page, section: str, screen_server: RunningServer, size: str, shot: Path
-) -> None:
-    page.goto(f"{screen_server.url}/admin/{section}")
-    expect(page.get_by_role("heading").first).to_be_visible()
+@SIZES
+@pytest.mark.parametrize("section", ["people", "peers", "jobs", "storage", "audit"])
+def test_administration(open_page: OpenPage, size: ViewportSize, section: str) -> None:
+    page = open_page(f"/admin/{section}", size=size)
+    expect(page.get_by_role("heading", level=2).first).to_be_visible()
     page.wait_for_load_state("load")
-    page.wait_for_timeout(500)
-    page.screenshot(path=shot)
-    assert_accessible(page)
+    check(page, section)
 
 
-def test_the_viewer_is_accessible(page: Page, study: str, screen_server: RunningServer, size: str, shot: Path) -> None:
-    page.goto(f"{screen_server.url}/viewer/{study}")
+@SIZES
+def test_viewer(open_page: OpenPage, size: ViewportSize, study_uid: str) -> None:
+    page = open_page(f"/viewer/{study_uid}", size=size)
     page.wait_for_function("() => window.__filmless?.viewer?.viewport(window.__filmless.viewer.active)?.imageId")
-    page.screenshot(path=shot)
-    assert_accessible(page)
+    check(page, "viewer")
+
+
+def at_filters(page: Page) -> None:
+    page.get_by_role("button", name="Filters").click()
+
+
+def at_date(page: Page) -> None:
+    page.get_by_role("button", name="Any date").click()
+
+
+def at_keys(page: Page) -> None:
+    page.keyboard.press("?")
+
+
+def at_palette(page: Page) -> None:
+    page.keyboard.press("Control+k")
+
+
+def at_account(page: Page) -> None:
+    page.get_by_role("button", name="Account").click()
+
+
+@pytest.mark.parametrize(
+    ("size", "opening", "name"),
+    [
+        (PHONE, at_filters, "filters"),
+        (DESKTOP, at_date, "date"),
+        (DESKTOP, at_keys, "keys"),
+        (DESKTOP, at_palette, "palette"),
+        (PHONE, at_palette, "palette"),
+        (DESKTOP, at_account, "account"),
+        (PHONE, at_account, "account"),
+    ],
+)
+def test_what_opens_over_the_page(
+    open_page: OpenPage, study_uid: str, size: ViewportSize, opening: Callable[[Page], None], name: str
+) -> None:
+    page = open_page(size=size)
+    expect(page.locator("[data-study]").first).to_be_visible()
+    opening(page)
+    expect(page.get_by_role("dialog").or_(page.get_by_role("menu"))).to_be_visible()
+    page.wait_for_timeout(300)  # what opens is half transparent at first
+    check(page, name)
+
+
+@SIZES
+def test_dialogs_of_administration(open_page: OpenPage, size: ViewportSize) -> None:
+    for path, button in (("/admin/people", "Add person"), ("/admin/peers", "Add peer")):
+        page = open_page(path, size=size)
+        page.get_by_role("button", name=button).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.wait_for_timeout(300)
+        check(page, button.lower().replace(" ", "-"))
+
+
+def test_the_screen_speaks_german(open_page: OpenPage, study_uid: str) -> None:
+    page = open_page("/?id=PAGES", locale="de-DE")
+    expect(page.get_by_role("link", name="Studien")).to_be_visible()
+    assert page.evaluate("document.documentElement.lang") == "de"
+    page.get_by_role("button", name="Konto").click()
+    page.get_by_role("menuitem", name="English").click()
+    expect(page.get_by_role("link", name="Studies")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("link", name="Studies")).to_be_visible()
+
+
+def test_the_first_thing_that_tab_reaches_skips_the_header(open_page: OpenPage, study_uid: str) -> None:
+    page = open_page(f"/studies/{study_uid}")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()

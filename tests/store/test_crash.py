@@ -26,7 +26,7 @@ from filmless.archive import Archive
 from filmless.config import Settings
 from filmless.store.receive import receive
 
-archive = Archive.open(Settings(data=Path(sys.argv[1])))
+archive = Archive.open(Settings(data=Path(sys.argv[1]), database_url=sys.argv[2] or None))
 mutex = threading.Lock()
 
 def send():
@@ -44,11 +44,12 @@ for thread in threads:
 ROUNDS = 5
 
 
-def store_until_killed(data: Path, seconds: float) -> list[str]:
+def store_until_killed(settings: Settings, seconds: float) -> list[str]:
     """Store from four threads, kill without warning; the UIDs whose success was told."""
     search = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
     program = f"import sys; sys.path[:0] = {search!r}\n{WRITER}"
-    with subprocess.Popen([sys.executable, "-c", program, str(data)], stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", program, str(settings.data), settings.database_url or ""]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
         time.sleep(seconds)
@@ -61,7 +62,7 @@ def test_everything_that_was_told_is_there_after_a_kill(settings: Settings) -> N
     chance = random.Random(7)
     told: list[str] = []
     for _ in range(ROUNDS):
-        told += store_until_killed(settings.data, chance.uniform(0.05, 0.4))
+        told += store_until_killed(settings, chance.uniform(0.05, 0.4))
         began_at = time.monotonic()
         with Archive.open(settings) as archive, archive.reading() as session:
             assert time.monotonic() - began_at < 2

@@ -1,4 +1,4 @@
-"""Stored bytes, each under the SHA-256 of itself: `ab/cd/<hex>.dcm`. They never change.
+"""Stored bytes, each under the SHA-256 of itself: `abc/<hex>.dcm`. They never change.
 
 A blob is written to a temporary name in `incoming/`, fsynced, renamed, and its folder fsynced before `finish` returns,
 so that a row may point at it. What a crash leaves in `incoming/` or without a row is for the sweep.
@@ -13,7 +13,9 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,7 @@ _FLUSH_BYTES = 256 << 10  # hashed and written while the sender sends the next
 _WRITEBACK_BYTES = 8 << 20
 _IDLE_BUFFERS_MAX = 16
 _ROOM_CHECK_S = 0.2
+_FOLDER_LETTERS = 3  # 4,096 folders: 25,000 files in each at 100 million instances
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -165,27 +168,25 @@ class Blobs:
 
     def keys(self) -> Iterator[str]:
         """All keys, in order."""
-        for first in sorted(_names(self.root)):
-            if len(first) != 2:
-                continue
-            for second in sorted(_names(self.root / first)):
-                for name in sorted(_names(self.root / first / second)):
-                    key = name.removesuffix(self._suffix)
-                    if _KEY.fullmatch(key):
-                        yield key
+        for folder in self._folders():
+            for name in sorted(_names(folder)):
+                key = name.removesuffix(self._suffix)
+                if _KEY.fullmatch(key):
+                    yield key
 
     def keys_changed(self, since: float, before: float) -> Iterator[str]:
         """Keys of the blobs that came between two times. A folder that nothing came into since is not read."""
-        for first in _names(self.root):
-            for second in _names(self.root / first) if len(first) == 2 else ():
-                folder = self.root / first / second
-                if folder.stat().st_mtime < since:
-                    continue
-                with os.scandir(folder) as entries:
-                    for entry in entries:
-                        key = entry.name.removesuffix(self._suffix)
-                        if _KEY.fullmatch(key) and since <= _changed_at(entry) < before:
-                            yield key
+        for folder in self._folders():
+            if folder.stat().st_mtime < since:
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    key = entry.name.removesuffix(self._suffix)
+                    if _KEY.fullmatch(key) and since <= _changed_at(entry) < before:
+                        yield key
+
+    def _folders(self) -> list[Path]:
+        return [self.root / name for name in sorted(_names(self.root)) if len(name) == _FOLDER_LETTERS]
 
     def leftovers(self, older_than: float) -> Iterator[Path]:
         """Temporary files last written before the time `older_than`: of writers that are gone."""
@@ -201,20 +202,30 @@ class Blobs:
         return Usage(status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize)
 
     def _path(self, key: str) -> str:
-        return f"{self._prefix}{key[:2]}/{key[2:4]}/{key}{self._suffix}"
+        return f"{self._prefix}{key[:_FOLDER_LETTERS]}/{key}{self._suffix}"
 
     def _place(self, key: str) -> tuple[str, str | None]:
         """The path of a blob that is about to be there, and the folder to fsync as well if its own is new."""
-        if key[:4] in self._known_folders:
+        name = key[:_FOLDER_LETTERS]
+        if name in self._known_folders:
             return self._path(key), None
-        first = self._prefix + key[:2]
-        try:
-            os.mkdir(f"{first}/{key[2:4]}", 0o750)  # noqa: PTH102
-        except FileExistsError:  # but a power loss may still take it, if it was made by a process that died
-            pass
-        except FileNotFoundError:
-            make_folder(Path(first) / key[2:4])
-        return self._path(key), first
+        # One that is there already may be lost in a power loss, if it was made by a process that died.
+        with suppress(FileExistsError):
+            os.mkdir(self._prefix + name, 0o750)  # noqa: PTH102
+        return self._path(key), str(self.root)
+
+    def make_folders(self) -> None:
+        """Make all folders at once, so that no reception pays for one: its fsyncs would be twice as many."""
+        names = ["".join(letters) for letters in product("0123456789abcdef", repeat=_FOLDER_LETTERS)]
+        marker = self.root / "folders"
+        with as_unavailable(f"folders cannot be made under {self.root}"):
+            if not marker.exists():
+                for name in names:
+                    with suppress(FileExistsError):
+                        os.mkdir(self._prefix + name, 0o750)  # noqa: PTH102
+                sync_folder(self.root)
+                marker.touch()
+        self._known_folders.update(names)
 
     def _take_buffer(self) -> bytearray:
         try:
@@ -307,7 +318,7 @@ class BlobWriter:
                 sync_folder(target.rpartition("/")[0])
                 if parent is not None:
                     sync_folder(parent)
-                    self._blobs._known_folders.add(key[:4])
+                    self._blobs._known_folders.add(key[:_FOLDER_LETTERS])
         except BaseException:
             self.abort()
             raise

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import ClauseElement, Connection, Engine, MetaData, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -20,6 +20,9 @@ from filmless.config import Settings
 from filmless.errors import FilmlessError, Unavailable
 
 T = TypeVar("T")
+
+_CONTENTION = ("40001", "40P01")  # serialization failure, deadlock: PostgreSQL says to try again
+_CONTENTION_ATTEMPTS = 5
 
 # Tables of all rooms attach here. Names of constraints are needed by migrations in batch mode.
 metadata = MetaData(
@@ -46,13 +49,17 @@ class Database:
             self._write_engine = _sqlite_engine(self.url, settings, writes=True)
             self._read_engine = _sqlite_engine(self.url, settings, writes=False)
         else:
-            self._write_engine = self._read_engine = create_engine(
+            self._write_engine = create_engine(
                 self.url,
                 pool_size=settings.database_connections_max,
                 max_overflow=0,
                 pool_timeout=settings.transaction_timeout_s,
                 pool_pre_ping=True,
             )
+            self._read_engine = self._write_engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        self._driver_error: type[Exception] = self._write_engine.dialect.loaded_dbapi.Error
 
     @property
     def path(self) -> Path | None:
@@ -75,10 +82,17 @@ class Database:
 
         Raises as `transaction`, and what the function raises.
         """
-        if not self.is_sqlite:
-            with self._server_transaction(self._write_engine.begin) as session:
-                return body(session)
-        return (self._writer or self._open_writer()).run(body)
+        if self.is_sqlite:
+            return (self._writer or self._open_writer()).run(body)
+        for attempt in range(_CONTENTION_ATTEMPTS):
+            try:
+                with self._server_transaction(self._write_engine.begin) as session:
+                    return body(session)
+            except Unavailable as error:
+                is_last = attempt == _CONTENTION_ATTEMPTS - 1
+                if is_last or _sqlstate(error.__cause__) not in _CONTENTION:
+                    raise
+        raise AssertionError("unreachable")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -95,7 +109,7 @@ class Database:
             raise Unavailable(
                 f"no database connection was free for {self.settings.transaction_timeout_s:g} s"
             ) from error
-        except (DBAPIError, sqlite3.Error) as error:
+        except (DBAPIError, self._driver_error) as error:
             outage = outage_of(error)
             if outage is None:
                 raise
@@ -142,9 +156,18 @@ def outage_of(error: BaseException) -> FilmlessError | None:
     outage = sqlite_outage(error)
     if outage is not None:
         return outage
-    if isinstance(error, (OperationalError, InterfaceError)) and not isinstance(error.orig, sqlite3.Error):
-        return Unavailable(f"the database does not answer: {type(error.orig).__name__}")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return None
+    if any(kind.__name__ in ("OperationalError", "InterfaceError") for kind in type(cause).__mro__):
+        return Unavailable(f"the database does not answer: {type(cause).__name__}")
     return None
+
+
+def _sqlstate(error: BaseException | None) -> str | None:
+    """The code by which a server tells what went wrong."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlstate", None)
 
 
 def _sqlite_engine(url: str, settings: Settings, *, writes: bool) -> Engine:

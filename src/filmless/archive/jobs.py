@@ -17,7 +17,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, delete, func, literal, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    Float,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from filmless.archive.database import Insert, Prepared
 from filmless.archive.tables import job_pauses, jobs, schedules
@@ -493,7 +508,7 @@ def _end(
         "owner": None,
         "lease_until": None,
         "error": error,
-        "finished_at": case((is_again, None), else_=None if state == "waiting" else now),
+        "finished_at": None if state == "waiting" else case((is_again, literal(None, Float)), else_=now),
     }
     if state == "waiting":
         values["run_at"] = now + wait_s

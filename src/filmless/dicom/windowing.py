@@ -6,6 +6,7 @@ Not here: decoding (pixels.py), geometry and files (rendering.py).
 
 from __future__ import annotations
 
+import functools
 import math
 import struct
 from dataclasses import dataclass, field
@@ -236,14 +237,34 @@ def to_display(pixels: NDArray[Any], display: Display, window: Window | None = N
         return _through_palette(pixels, display.palette)
     if pixels.dtype.kind not in "iu" or pixels.size == 0:
         return _values_to_display(pixels, pixels, display, window)
+    chosen = window or (None if display.voi_luts else next(iter(display.windows), None))
+    if chosen is not None and display.modality_lut is None and pixels.dtype.itemsize <= 2:
+        is_inverse = display.photometric_interpretation == "MONOCHROME1"
+        table = _whole_table(pixels.dtype.str, display.slope, display.intercept, chosen, is_inverse)
+        return _look_up(table, pixels.view(f"u{pixels.dtype.itemsize}"))
     low, high = int(pixels.min()), int(pixels.max())
     if high - low >= _TABLE_MAX:
         return _values_to_display(pixels, pixels, display, window)
     domain = np.arange(low, high + 1, dtype=np.int64)
     table = _values_to_display(domain, pixels, display, window)
-    offset = pixels if low == 0 and pixels.dtype.kind == "u" else pixels.astype(np.int64) - low
-    shown: NDArray[Any] = np.take(table, offset)
+    return _look_up(table, pixels.astype(np.int64) - low)
+
+
+def _look_up(table: NDArray[Any], indices: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    shown: NDArray[Any] = np.take(table, indices)
     return shown
+
+
+@functools.lru_cache(maxsize=32)
+def _whole_table(dtype: str, slope: float, intercept: float, window: Window, is_inverse: bool) -> NDArray[Any]:
+    """Map every value that an 8 or 16-bit type holds, by its bits: the same for all slices of most series."""
+    import numpy as np
+
+    bits = np.arange(1 << (8 * np.dtype(dtype).itemsize), dtype=np.uint32).astype(f"u{np.dtype(dtype).itemsize}")
+    table = apply_window(bits.view(dtype).astype(np.float64) * slope + intercept, window)
+    return np.invert(table) if is_inverse else table
 
 
 def _values_to_display(
@@ -307,8 +328,9 @@ def apply_window(values: NDArray[Any], window: Window) -> NDArray[Any]:
             shown = (values - (center - 0.5)) / (width - 1) + 0.5
     else:
         shown = (values - center) / width + 0.5
-    shown = np.nan_to_num(shown, nan=0.0, posinf=1.0, neginf=0.0)
-    return np.floor(np.clip(shown, 0, 1) * 255 + 0.5).astype(np.uint8)
+    shown = np.clip(shown, 0, 1)
+    shown[np.isnan(shown)] = 0
+    return np.floor(shown * 255 + 0.5).astype(np.uint8)
 
 
 def default_window(pixels: NDArray[Any], display: Display) -> Window:

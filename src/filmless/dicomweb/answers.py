@@ -87,18 +87,27 @@ def _pull(pieces: Iterator[bytes]) -> bytes:
 
 
 async def _send_pieces(pieces: Iterator[bytes], receive: Receive, send: Send) -> None:
-    """Send a stream until it ends or the client is gone; the server's `send` holds back when the client is slow."""
+    """Send a stream until it ends or the client is gone; the server's `send` holds back when the client is slow.
+
+    While one mebibyte is sent the next is read.
+    """
     gone = asyncio.ensure_future(_until_gone(receive))
+    coming = asyncio.ensure_future(anyio.to_thread.run_sync(_pull, pieces))
     try:
         while not gone.done():
-            data = await anyio.to_thread.run_sync(_pull, pieces)
+            data = await coming
             if not data:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
+            coming = asyncio.ensure_future(anyio.to_thread.run_sync(_pull, pieces))
             await send({"type": "http.response.body", "body": data, "more_body": True})
     finally:
         gone.cancel()
-        await anyio.to_thread.run_sync(close, pieces)
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([coming])  # a generator that runs cannot be closed
+            if not coming.cancelled():
+                coming.exception()
+            await anyio.to_thread.run_sync(close, pieces)
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -18,6 +18,7 @@ from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicomweb import errors
 from filmless.dicomweb.answers import Decoding
+from filmless.dicomweb.frames import frame_routes
 from filmless.dicomweb.rendered import rendered_routes
 from filmless.dicomweb.retrieve import retrieve_routes
 from filmless.dicomweb.search import search_routes
@@ -39,7 +40,8 @@ class _Dicomweb:
         decoding = Decoding(archive)
         self.router = Router(
             [
-                *retrieve_routes(archive, decoding),
+                *frame_routes(archive, decoding),  # first: asked for most
+                *retrieve_routes(archive),
                 *search_routes(archive),
                 *store_routes(archive),
                 *rendered_routes(archive, decoding),

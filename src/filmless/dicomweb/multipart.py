@@ -167,6 +167,11 @@ def part_head(boundary: str, headers: Iterable[tuple[str, str]]) -> bytes:
     return f"\r\n--{boundary}\r\n{lines}\r\n".encode("latin-1")
 
 
+def part_headers(media_type: str, location: str, length: int) -> list[tuple[str, str]]:
+    """Say of a part what it is, where it is found, and how long it is."""
+    return [("Content-Type", media_type), ("Content-Length", str(length)), ("Content-Location", location)]
+
+
 def closing(boundary: str) -> bytes:
     """Write the end of a multipart body."""
     return f"\r\n--{boundary}--\r\n".encode("latin-1")

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
@@ -30,12 +29,20 @@ from filmless.dicomweb.answers import (
     service_url,
     started,
 )
-from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head
+from filmless.dicomweb.frames import read_frame_numbers
+from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head, part_headers
 from filmless.dicomweb.negotiation import MediaRange, choose, read_accept
-from filmless.dicomweb.retrieve import read_frame_numbers, uids_of
+from filmless.dicomweb.retrieve import uids_of
 from filmless.errors import NotAcceptable, NotFound, Refused
 from filmless.retrieve import bulkdata
-from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_instances, find_record, get_record
+from filmless.retrieve.instances import (
+    InstanceRecord,
+    StoredInstance,
+    find_instances,
+    find_record,
+    get_record,
+    instance_path,
+)
 from filmless.retrieve.opening import open_study, require
 from filmless.retrieve.rendered import (
     Look,
@@ -71,7 +78,7 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         principal = principal_of(request)
-        await run_in_threadpool(require, principal, Action.VIEW, request.path_params["study"])
+        require(principal, Action.VIEW, request.path_params["study"])
         answer = await self.decoding.run(self.work, self.archive, principal, request)
         await answer(scope, receive, send)
 
@@ -170,7 +177,7 @@ def _numbers(parts: list[str], name: str) -> list[float]:
 
 def _rendered_instance(archive: Archive, principal: Principal, request: Request) -> Answer:
     study, series, uid = uids_of(request)
-    record = get_record(archive, study, series or "", uid or "")
+    record = get_record(archive, study, series or "", uid or "", with_series=True)
     instance = record.instance
     named = request.path_params.get("frames")
     numbers = read_frame_numbers(named) if named else []
@@ -292,14 +299,8 @@ def _parts(
 
     def parts() -> Iterator[bytes]:
         for instance, data in pictures:
-            location = (
-                f"{service}/studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
-                f"/instances/{instance.sop_instance_uid}"
-            )
-            yield part_head(
-                boundary,
-                [("Content-Type", look.media_type), ("Content-Length", str(len(data))), ("Content-Location", location)],
-            )
+            location = f"{service}{instance_path(instance)}"
+            yield part_head(boundary, part_headers(look.media_type, location, len(data)))
             yield data
         yield closing(boundary)
 
@@ -317,7 +318,7 @@ def _thumbnail(archive: Archive, principal: Principal, request: Request) -> Answ
     named = request.path_params.get("frames")
     frame_number = read_frame_numbers(named)[0] if named else None
     if uid is not None:
-        record = get_record(archive, study, series or "", uid)
+        record = get_record(archive, study, series or "", uid, with_series=True)
         headers: Headers = [("Cache-Control", PRIVATE)]
         if frame_number is not None and frame_number > record.instance.number_of_frames:
             raise NotFound(f"the instance has {record.instance.number_of_frames} frames")

@@ -17,13 +17,11 @@ from filmless.access import audit
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.dicom.pixels import ENCODABLE
 from filmless.dicom.syntaxes import EXPLICIT_LE, OCTET_STREAM, get_syntax
 from filmless.dicomweb.answers import (
     PRIVATE,
     REVALIDATE,
     Answer,
-    Decoding,
     Headers,
     can_send_file,
     is_fresh,
@@ -34,24 +32,29 @@ from filmless.dicomweb.answers import (
     service_url,
     started,
 )
-from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head
+from filmless.dicomweb.frames import frame_form, read_frame
+from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head, part_headers
 from filmless.dicomweb.negotiation import (
     AS_STORED,
     DICOM,
     DICOM_JSON,
     ZIP,
-    FrameForm,
     InstanceForm,
     MediaRange,
     choose,
-    choose_frame_form,
     choose_instance_form,
     read_accept,
 )
 from filmless.errors import NotAcceptable, NotFound, Refused
 from filmless.retrieve import bulkdata, metadata
-from filmless.retrieve.frames import FIX_UPS, FrameBytes, can_give, served_syntax, stored_frame, transcoded_frame
-from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_instances, find_record, forget, get_record
+from filmless.retrieve.instances import (
+    InstanceRecord,
+    StoredInstance,
+    find_instances,
+    find_record,
+    get_record,
+    instance_path,
+)
 from filmless.retrieve.opening import open_study, require
 from filmless.retrieve.transcode import can_transcode, part10
 from filmless.retrieve.zipping import zip_study
@@ -78,9 +81,8 @@ class _Endpoint:
         await answer(scope, receive, send)
 
 
-def retrieve_routes(archive: Archive, decoding: Decoding) -> list[BaseRoute]:
+def retrieve_routes(archive: Archive) -> list[BaseRoute]:
     """Give the routes of this transaction."""
-    frames = _Frames(archive, decoding)
     works: list[tuple[str, Callable[[Archive, Principal, Request], Answer]]] = [
         (f"{_INSTANCE}/bulkdata/{{path:path}}", _bulk),
         (f"{_INSTANCE}/metadata", _instance_metadata),
@@ -90,10 +92,7 @@ def retrieve_routes(archive: Archive, decoding: Decoding) -> list[BaseRoute]:
         (_SERIES, _instances),
         (_STUDY, _instances),
     ]
-    return [
-        _get(f"{_INSTANCE}/frames/{{frames}}", frames),
-        *(_get(path, _Endpoint(archive, work)) for path, work in works),
-    ]
+    return [_get(path, _Endpoint(archive, work)) for path, work in works]
 
 
 def _get(path: str, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Route:
@@ -221,18 +220,11 @@ def _instance_parts(
             boundary,
             [
                 ("Content-Type", f"{DICOM}; transfer-syntax={syntax}"),
-                ("Content-Location", f"{service}{_address(instance)}"),
+                ("Content-Location", f"{service}{instance_path(instance)}"),
             ],
         )
         yield from pieces
     yield closing(boundary)
-
-
-def _address(instance: StoredInstance) -> str:
-    return (
-        f"/studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
-        f"/instances/{instance.sop_instance_uid}"
-    )
 
 
 def _part10(archive: Archive, instance: StoredInstance, wanted: str | None) -> tuple[str, Iterator[bytes]] | None:
@@ -341,126 +333,6 @@ def _gzipped(pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield squeeze.flush()
 
 
-# Frames ---------------------------------------------------------------------------------------------------------------
-
-
-class _Frames:
-    """Frames: the path that must be quick. As stored, one look-up and one read in one thread hop."""
-
-    def __init__(self, archive: Archive, decoding: Decoding) -> None:
-        self.archive = archive
-        self.decoding = decoding
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        principal = principal_of(request)
-        made = await run_in_threadpool(self._answer, principal, request)
-        if not isinstance(made, Answer):
-            made = await self.decoding.run(made)
-        await made(scope, receive, send)
-
-    def _answer(self, principal: Principal, request: Request) -> Answer | Callable[[], Answer]:
-        """Make the answer; of frames that must be decoded, what makes it in another thread."""
-        archive = self.archive
-        record = record_of(archive, principal, request, Action.VIEW)
-        instance = record.instance
-        numbers = read_frame_numbers(request.path_params["frames"])
-        beyond = next((number for number in numbers if number > instance.number_of_frames), None)
-        if beyond is not None:
-            raise NotFound(f"frame {beyond} is not among the {instance.number_of_frames} of this instance")
-        stored = served_syntax(instance)
-        form = choose_frame_form(
-            read_accept(request.headers, request.query_params),
-            stored,
-            [uid for uid in (EXPLICIT_LE, *sorted(ENCODABLE)) if can_give(record, uid)],
-            count=len(numbers),
-        )
-        part_type = f"{form.media_type}; transfer-syntax={form.transfer_syntax_uid}"
-        etag = f'"{instance.blob[:32]}-{request.path_params["frames"]}-{form.transfer_syntax_uid}"'
-        headers = [("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
-        if is_fresh(request, etag):
-            return not_modified(headers)
-        is_plain = form.transfer_syntax_uid == stored and not instance.flags & FIX_UPS
-
-        def make() -> Answer:
-            return self._send(request, record, numbers, form, headers, part_type, etag)
-
-        return make() if is_plain else make
-
-    def _send(
-        self,
-        request: Request,
-        record: InstanceRecord,
-        numbers: list[int],
-        form: FrameForm,
-        headers: Headers,
-        part_type: str,
-        etag: str,
-    ) -> Answer:
-        archive = self.archive
-        if not form.is_multipart:
-            data = _frame(archive, record, numbers[0], form.transfer_syntax_uid).data
-            headers = [("Content-Type", part_type), *headers, ("Accept-Ranges", "bytes")]
-            wanted = read_range(request, len(data), etag)
-            if wanted == (0, 0):
-                return Answer(416, [("Content-Range", f"bytes */{len(data)}")])
-            if wanted is None:
-                return Answer(200, headers, data)
-            start, stop = wanted
-            headers.append(("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}"))
-            return Answer(206, headers, memoryview(data)[start:stop])
-        boundary = new_boundary()
-        headers = [("Content-Type", content_type(boundary, form.media_type)), *headers]
-        service = f"{service_url(archive, request)}{_address(record.instance)}/frames/"
-        if len(numbers) == 1:
-            data = _frame(archive, record, numbers[0], form.transfer_syntax_uid).data
-            head = part_head(boundary, _frame_headers(part_type, f"{service}{numbers[0]}", len(data)))
-            return Answer(200, headers, b"".join((head, data, closing(boundary))))
-        pieces = self._parts(record, numbers, form.transfer_syntax_uid, boundary, part_type, service)
-        return Answer(200, headers, pieces=started(pieces))
-
-    def _parts(
-        self, record: InstanceRecord, numbers: list[int], syntax: str, boundary: str, part_type: str, service: str
-    ) -> Iterator[bytes]:
-        for number in numbers:
-            data = _frame(self.archive, record, number, syntax).data
-            yield part_head(boundary, _frame_headers(part_type, f"{service}{number}", len(data)))
-            yield bytes(data)
-        yield closing(boundary)
-
-
-def _frame_headers(part_type: str, location: str, length: int) -> Headers:
-    return [("Content-Type", part_type), ("Content-Length", str(length)), ("Content-Location", location)]
-
-
-def _frame(archive: Archive, record: InstanceRecord, number: int, syntax: str) -> FrameBytes:
-    try:
-        if syntax == served_syntax(record.instance):
-            return stored_frame(archive, record, number)
-        return transcoded_frame(archive, record, number, syntax)
-    except NotFound:
-        forget(archive, record.instance.sop_instance_uid)
-        raise
-
-
-def read_frame_numbers(text: str) -> list[int]:
-    """Read a list of frame numbers, which count from 1.
-
-    Raises
-    ------
-    Refused: one is not a number above 0, or there are too many.
-    """
-    parts = text.split(",")
-    if len(parts) > _FRAMES_MAX:
-        raise Refused(f"{len(parts)} frames in one request; {_FRAMES_MAX} are allowed")
-    numbers = []
-    for part in map(str.strip, parts):
-        if not part.isascii() or not part.isdigit() or len(part) > 9 or int(part) < 1:
-            raise Refused(f"{part[:20]!r} is not a frame number: they are whole numbers from 1")
-        numbers.append(int(part))
-    return numbers
-
-
 # Bulk data ------------------------------------------------------------------------------------------------------------
 
 
@@ -471,9 +343,9 @@ def _bulk(archive: Archive, principal: Principal, request: Request) -> Answer:
     ranges = read_accept(request.headers, request.query_params)
     etag = f'"{instance.blob[:32]}-{path.upper().replace("/", ".")[:200]}"'
     headers: Headers = [("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
-    service = f"{service_url(archive, request)}{_address(instance)}/bulkdata/{path}"
+    service = f"{service_url(archive, request)}{instance_path(instance)}/bulkdata/{path}"
     if bulkdata.has_frames_at(record, path):
-        return _bulk_frames(archive, record, request, ranges, headers, service)
+        return _bulk_frames(archive, record, request, headers, service)
     bulk = bulkdata.find_bulk(archive, record, path)
     if is_fresh(request, etag):
         return not_modified(headers)
@@ -493,7 +365,7 @@ def _bulk(archive: Archive, principal: Principal, request: Request) -> Answer:
             )
         boundary = new_boundary()
         headers.insert(0, ("Content-Type", content_type(boundary, media_type)))
-        head = part_head(boundary, _frame_headers(part_type, service, bulk.length))
+        head = part_head(boundary, part_headers(part_type, service, bulk.length))
         pieces = _wrapped(head, bulk.read(archive, instance, 0, bulk.length), closing(boundary))
         length = len(head) + bulk.length + len(closing(boundary))
         return Answer(200, headers, pieces=started(pieces), length=length)
@@ -510,25 +382,23 @@ def _bulk_frames(
     archive: Archive,
     record: InstanceRecord,
     request: Request,
-    ranges: list[MediaRange],
     headers: Headers,
     location: str,
 ) -> Answer:
     """Answer with pixel data that is not one value but a list of frames: each a part."""
     instance = record.instance
-    obtainable = [uid for uid in (EXPLICIT_LE, *sorted(ENCODABLE)) if can_give(record, uid)]
     count = instance.number_of_frames
-    form = choose_frame_form(ranges, served_syntax(instance), obtainable, count=count)
+    form = frame_form(request, instance, count)
     part_type = f"{form.media_type}; transfer-syntax={form.transfer_syntax_uid}"
     if not form.is_multipart:
-        data = _frame(archive, record, 1, form.transfer_syntax_uid).data
+        data = read_frame(archive, record, 1, form.transfer_syntax_uid).data
         return Answer(200, [("Content-Type", part_type), *headers], data)
     boundary = new_boundary()
 
     def parts() -> Iterator[bytes]:
         for number in range(1, count + 1):
-            data = _frame(archive, record, number, form.transfer_syntax_uid).data
-            yield part_head(boundary, _frame_headers(part_type, location, len(data)))
+            data = read_frame(archive, record, number, form.transfer_syntax_uid).data
+            yield part_head(boundary, part_headers(part_type, location, len(data)))
             yield bytes(data)
         yield closing(boundary)
 

@@ -25,6 +25,14 @@ log = structlog.get_logger()
 
 _SOCKET_BYTES: Final = 1 << 20
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
+_CHILD_ENVIRONMENT: Final = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    # glibc else gives the memory of each frame back to the kernel, and asks for it again with the next.
+    "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
 _KINDS: Final = {"Refused": Refused, "NotAcceptable": NotAcceptable}
 
 
@@ -45,7 +53,7 @@ class _Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={**environment, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                env={**environment, **_CHILD_ENVIRONMENT},
                 cwd="/",
             )
 

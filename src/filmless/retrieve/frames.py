@@ -25,6 +25,7 @@ _INFLATED_KEPT: Final = 2
 _INFLATED_KEPT_BYTES: Final = 64 << 20
 _INFLATE_CHUNK: Final = 1 << 20
 _MAPPED_FROM: Final = 1 << 20
+_AT_HAND_MAX: Final = 4 << 20
 
 FIX_UPS: Final = Flags.YBR_FULL_422_NATIVE | Flags.J2K_SIGN_MISMATCH | Flags.BIG_ENDIAN
 """Frames that clients show wrongly as stored; they leave as Explicit VR Little Endian with values as meant."""
@@ -176,6 +177,38 @@ def stored_frame(archive: Archive, record: InstanceRecord, frame_number: int) ->
     return FrameBytes(read_range(archive, instance, offset, length), EXPLICIT_LE)
 
 
+def frame_at_hand(archive: Archive, record: InstanceRecord, frame_number: int) -> bytes | None:
+    """Read one frame as stored if the system has it in memory, so that an event loop may; None when it must wait.
+
+    RWF_NOWAIT fails at once where the disk would have to be asked, and on file systems that do not know it.
+    """
+    instance = record.instance
+    if instance.flags & (FIX_UPS | Flags.DEFLATED) or not hasattr(os, "RWF_NOWAIT"):
+        return None
+    _check_number(instance, frame_number)
+    if get_syntax(instance.transfer_syntax_uid).is_encapsulated:
+        ranges = [] if record.frames is None else record.frames.ranges(frame_number)
+    else:
+        length = _native_length(record) or 0
+        ranges = [((instance.pixel_offset or 0) + (frame_number - 1) * length, length)]
+    total = sum(length for _, length in ranges)
+    if not 0 < total <= _AT_HAND_MAX:
+        return None
+    pieces = []
+    descriptor = archive.blobs.open(instance.blob)
+    try:
+        for offset, length in ranges:
+            buffer = bytearray(length)
+            if os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT) < length:
+                return None
+            pieces.append(buffer)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return b"".join(pieces)
+
+
 def _encapsulated(archive: Archive, record: InstanceRecord, frame_number: int) -> bytes:
     if record.frames is None:
         raise NotFound(f"the frames of the instance {record.instance.sop_instance_uid} could not be located")
@@ -213,16 +246,24 @@ def run_on_frame(
     if uid not in DECODABLE:
         raise NotAcceptable(f"pixel data in transfer syntax {uid} ({get_syntax(uid).name}) cannot be decoded")
     skip_bits = 0
+    header: bytes | memoryview
+    data: bytes | memoryview
+    header, bare_syntax = b"", None
     if uid not in NATIVE:
         data = _encapsulated(archive, record, frame_number)
     elif _needs_extent(record):
         extent, data = _native(archive, record, frame_number)
         skip_bits = extent.skip_bits
     else:
-        length = _native_length(record) or 0
-        data = read_range(archive, instance, (instance.pixel_offset or 0) + (frame_number - 1) * length, length)
-    header, bare_syntax = read_header_bytes(archive, instance)
-    whole = {
+        length, begin = _native_length(record) or 0, instance.pixel_offset or 0
+        if frame_number == 1 and not instance.has(Flags.DEFLATED):
+            whole = memoryview(archive.blobs.read(instance.blob, 0, begin + length))  # one read for both
+            header, data = whole[:begin], whole[begin:]
+        else:
+            data = read_range(archive, instance, begin + (frame_number - 1) * length, length)
+    if not header:
+        header, bare_syntax = read_header_bytes(archive, instance)
+    message = {
         "key": instance.blob,
         "bare_syntax": bare_syntax,
         "total_length": len(header) if bare_syntax else instance.length_bytes,
@@ -232,7 +273,7 @@ def run_on_frame(
         "is_lenient": False,
         **task,
     }
-    return decoders(archive).run(whole, [header, data])
+    return decoders(archive).run(message, [header, data])
 
 
 def transcoded_frame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,9 @@ from filmless.errors import NotFound
 _PAGE: Final = 1000
 _UIDS_AT_ONCE: Final = 500
 _NO_NUMBER: Final = 1 << 40  # what has no number comes last
-_RECORDS_KEPT: Final = 4096
+_RECORDS_KEPT: Final = 10_000
+_SERIES_AHEAD_MAX: Final = 2000
+_SERIES_AGAIN_S: Final = 30.0
 _TABLE_BYTES_KEPT: Final = 64 << 20
 
 _classes = uids.alias("sop_classes")
@@ -56,6 +59,14 @@ class StoredInstance:
     def has(self, flag: Flags) -> bool:
         """Whether a flag is set."""
         return bool(self.flags & flag)
+
+
+def instance_path(instance: StoredInstance) -> str:
+    """Give the path of an instance below the root of DICOMweb."""
+    return (
+        f"/studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
+        f"/instances/{instance.sop_instance_uid}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +180,18 @@ class _Records:
         self._lock = threading.Lock()
         self._records: OrderedDict[str, tuple[InstanceRecord, int]] = OrderedDict()
         self._table_bytes = 0
+        self._series_read_at: OrderedDict[int, float] = OrderedDict()
+
+    def is_series_due(self, series_key: int) -> bool:
+        """Whether the series was not read as a whole lately: one that still grows must not be read at each miss."""
+        now = time.monotonic()
+        with self._lock:
+            if now - self._series_read_at.pop(series_key, -_SERIES_AGAIN_S) < _SERIES_AGAIN_S:
+                return False
+            self._series_read_at[series_key] = now
+            while len(self._series_read_at) > _RECORDS_KEPT:
+                self._series_read_at.popitem(last=False)
+            return True
 
     def find(self, sop_instance_uid: str) -> InstanceRecord | None:
         with self._lock:
@@ -208,7 +231,12 @@ def _records_of(archive: Archive) -> _Records:
 
 
 def get_record(
-    archive: Archive, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
+    archive: Archive,
+    study_instance_uid: str,
+    series_instance_uid: str,
+    sop_instance_uid: str,
+    *,
+    with_series: bool = False,
 ) -> InstanceRecord:
     """Find one instance by its three UIDs, all of which must be right. Whoever calls has asked the policy.
 
@@ -216,32 +244,57 @@ def get_record(
     ------
     NotFound
     """
-    record = find_record(archive, sop_instance_uid)
+    record = find_record(archive, sop_instance_uid, with_series=with_series)
     if record is None:
         raise NotFound(f"there is no instance {sop_instance_uid}")
-    instance = record.instance
-    if instance.study_instance_uid != study_instance_uid or instance.series_instance_uid != series_instance_uid:
+    if not _is_of(record, study_instance_uid, series_instance_uid):
         raise NotFound(f"the instance {sop_instance_uid} is not in that series of that study")
     return record
 
 
-def find_record(archive: Archive, sop_instance_uid: str) -> InstanceRecord | None:
-    """Find one instance by its UID alone. Whoever calls has asked the policy."""
+def remembered_record(
+    archive: Archive, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
+) -> InstanceRecord | None:
+    """Give what `get_record` would if it costs no waiting, else None."""
+    record = _records_of(archive).find(sop_instance_uid)
+    return record if record is not None and _is_of(record, study_instance_uid, series_instance_uid) else None
+
+
+def _is_of(record: InstanceRecord, study_instance_uid: str, series_instance_uid: str) -> bool:
+    instance = record.instance
+    return instance.study_instance_uid == study_instance_uid and instance.series_instance_uid == series_instance_uid
+
+
+def find_record(archive: Archive, sop_instance_uid: str, *, with_series: bool = False) -> InstanceRecord | None:
+    """Find one instance by its UID alone. Whoever calls has asked the policy.
+
+    `with_series` remembers the rest of its series too, whose frames will be asked for next: one query for all costs
+    as much as three for one each.
+    """
     records = _records_of(archive)
     record = records.find(sop_instance_uid)
     if record is not None:
         return record
-    query = (
-        select(*_COLUMNS, frame_tables.c.data)
-        .select_from(_SOURCE.outerjoin(frame_tables, frame_tables.c.instance_key == instances.c.id))
-        .where(instances.c.sop_instance_uid == sop_instance_uid)
-    )
     with archive.reading() as session:
-        row: Sequence[Any] | None = session.execute(query).first()
-    if row is None:
-        return None
+        row = session.execute(_RECORDS.where(instances.c.sop_instance_uid == sop_instance_uid)).first()
+        if row is None:
+            return None
+        record = _keep(records, row)
+        if with_series and records.is_series_due(row.series_key):
+            rest = _RECORDS.where(instances.c.series_key == row.series_key, instances.c.number_of_frames <= 1)
+            for other in session.execute(rest.order_by(instances.c.id).limit(_SERIES_AHEAD_MAX)):
+                _keep(records, other)
+    return record
+
+
+_RECORDS: Final = select(*_COLUMNS, instances.c.series_key, frame_tables.c.data).select_from(
+    _SOURCE.outerjoin(frame_tables, frame_tables.c.instance_key == instances.c.id)
+)
+
+
+def _keep(records: _Records, row: Sequence[Any]) -> InstanceRecord:
     packed = row[-1]
-    record = InstanceRecord(_instance(row[:-1]), None if packed is None else FrameTable.unpack(bytes(packed)))
+    record = InstanceRecord(_instance(row[:-2]), None if packed is None else FrameTable.unpack(bytes(packed)))
     records.keep(record, len(packed or b""))
     return record
 

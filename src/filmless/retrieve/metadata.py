@@ -17,7 +17,7 @@ from filmless.archive.tables import Flags, instances, series, studies
 from filmless.dicom.json import to_json
 from filmless.errors import NotFound
 from filmless.retrieve.frames import read_header
-from filmless.retrieve.instances import InstanceRecord, StoredInstance
+from filmless.retrieve.instances import InstanceRecord, StoredInstance, instance_path
 
 _PHOTOMETRIC_INTERPRETATION: Final = "00280004"
 _PLANAR_CONFIGURATION: Final = "00280006"
@@ -27,10 +27,7 @@ _LEVEL: Final = 1
 
 def bulk_uri(instance: StoredInstance) -> str:
     """Give the address under which the bulk data of an instance are found, below the root of the server."""
-    return (
-        f"/dicomweb/studies/{instance.study_instance_uid}/series/{instance.series_instance_uid}"
-        f"/instances/{instance.sop_instance_uid}/bulkdata"
-    )
+    return f"/dicomweb{instance_path(instance)}/bulkdata"
 
 
 def instance_metadata(archive: Archive, record: InstanceRecord) -> bytes:

@@ -52,10 +52,32 @@ def open_study(archive: Archive, principal: Principal, study_instance_uid: str, 
     NotAllowed
     """
     require(principal, action, study_instance_uid)
+    openings, key = _openings_of(archive), _key(principal, study_instance_uid, action)
+    if openings.is_open(key):
+        return
+    with archive.transaction() as session:
+        audit.record(session, principal, action.value, study_instance_uid=study_instance_uid)
+    openings.remember(key)
+
+
+def is_open(archive: Archive, principal: Principal, study_instance_uid: str, action: Action = Action.VIEW) -> bool:
+    """Say whether `open_study` would let this pass without waiting for a new row.
+
+    Raises
+    ------
+    NotAllowed
+    """
+    require(principal, action, study_instance_uid)
+    return _openings_of(archive).is_open(_key(principal, study_instance_uid, action))
+
+
+def _openings_of(archive: Archive) -> _Openings:
     openings = _openings.get(archive)
-    if openings is None:
-        openings = _openings.setdefault(archive, _Openings())
-    key = (
+    return _openings.setdefault(archive, _Openings()) if openings is None else openings
+
+
+def _key(principal: Principal, study_instance_uid: str, action: Action) -> _Key:
+    return (
         principal.kind,
         principal.id,
         principal.name,
@@ -64,11 +86,6 @@ def open_study(archive: Archive, principal: Principal, study_instance_uid: str, 
         action.value,
         study_instance_uid,
     )
-    if openings.is_open(key):
-        return
-    with archive.transaction() as session:
-        audit.record(session, principal, action.value, study_instance_uid=study_instance_uid)
-    openings.remember(key)
 
 
 def require(principal: Principal, action: Action, study_instance_uid: str) -> None:
