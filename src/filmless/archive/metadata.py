@@ -177,13 +177,13 @@ def _read_state(archive: Archive, series_key: int, *, ignores_object: bool = Fal
 
 
 def _in_order(session: Connection, keys: list[int]) -> list[int]:
-    """Keys by instance number."""
-    numbers: dict[int, int] = {}
+    """Keys by instance number, then by UID: the same whatever the order of arrival was."""
+    places: dict[int, tuple[int, str]] = {}
+    columns = (instances.c.id, instances.c.instance_number, instances.c.sop_instance_uid)
     for start in range(0, len(keys), _IDS_AT_ONCE):
-        some = keys[start : start + _IDS_AT_ONCE]
-        query = select(instances.c.id, instances.c.instance_number).where(instances.c.id.in_(some))
-        numbers |= {row.id: _NO_NUMBER if row[1] is None else row[1] for row in session.execute(query)}
-    return sorted(numbers, key=lambda key: (numbers[key], key))
+        query = select(*columns).where(instances.c.id.in_(keys[start : start + _IDS_AT_ONCE]))
+        places |= {key: (_NO_NUMBER if number is None else number, uid) for key, number, uid in session.execute(query)}
+    return sorted(places, key=lambda key: places[key])
 
 
 def _extended(archive: Archive, state: _State, level: int) -> Iterator[bytes]:

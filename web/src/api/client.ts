@@ -1,5 +1,6 @@
 /** The one way to the server's JSON: typed by its OpenAPI document, errors as ApiError, CSRF token on changes. */
 import createClient, { type Middleware } from 'openapi-fetch';
+import { Unreachable } from '@/lib/errors';
 import { csrfToken } from './csrf';
 import { type ApiError, toApiError } from './errors';
 import type { paths } from './schema';
@@ -16,7 +17,21 @@ const withCsrf: Middleware = {
   },
 };
 
-export const client = createClient<paths>({ baseUrl: API_ROOT, credentials: 'same-origin' });
+/** fetch, but no answer is an error of its own kind, told apart from a bug of ours and from a request called off. */
+async function fetchOrUnreachable(request: Request): Promise<Response> {
+  try {
+    return await fetch(request);
+  } catch (error) {
+    if (error instanceof TypeError) throw new Unreachable(error);
+    throw error;
+  }
+}
+
+export const client = createClient<paths>({
+  baseUrl: API_ROOT,
+  credentials: 'same-origin',
+  fetch: fetchOrUnreachable,
+});
 client.use(withCsrf);
 
 export function errorOf(response: Response, body: unknown): ApiError {

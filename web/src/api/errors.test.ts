@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { Unreachable } from '@/lib/errors';
 import { ApiError, isTransient, toApiError } from './errors';
 
 test('the sentence of the server is what a person reads', () => {
@@ -22,7 +23,8 @@ test('Retry-After is read in seconds', () => {
 });
 
 test('trying again helps when there was no answer or the server is starting', () => {
-  expect(isTransient(new TypeError('Failed to fetch'))).toBe(true);
+  expect(isTransient(new Unreachable())).toBe(true);
   expect(isTransient(new ApiError(503, 'starting'))).toBe(true);
   expect(isTransient(new ApiError(403, 'no'))).toBe(false);
+  expect(isTransient(new TypeError('a bug of ours'))).toBe(false);
 });

@@ -1,3 +1,5 @@
+import { Unreachable } from '@/lib/errors';
+
 /** An answer that is an error, as the server words it (problem+json, RFC 9457). */
 export class ApiError extends Error {
   readonly status: number;
@@ -36,5 +38,5 @@ export function toApiError(
 /** True when the server cannot be reached or is starting; trying again helps. */
 export function isTransient(error: unknown): boolean {
   if (error instanceof ApiError) return [502, 503, 504].includes(error.status);
-  return error instanceof TypeError; // what fetch throws when there is no answer
+  return error instanceof Unreachable;
 }

@@ -1,3 +1,4 @@
+import { Unreachable } from '@/lib/errors';
 import { API_ROOT } from './client';
 import { csrfToken } from './csrf';
 import { toApiError } from './errors';
@@ -14,7 +15,7 @@ function parse(text: string): unknown {
 /**
  * Send one file, DICOM or ZIP, as it is. By XMLHttpRequest, because fetch does not tell how much has been sent.
  *
- * Rejects with an ApiError, a TypeError when there was no answer, or an AbortError.
+ * Rejects with an ApiError, Unreachable when there was no answer, or an AbortError.
  */
 export function sendFile(
   file: File,
@@ -38,7 +39,7 @@ export function sendFile(
         );
       }
     });
-    request.addEventListener('error', () => reject(new TypeError('There was no answer.')));
+    request.addEventListener('error', () => reject(new Unreachable()));
     request.addEventListener('abort', () =>
       reject(new DOMException('The upload was stopped.', 'AbortError')),
     );

@@ -32,9 +32,10 @@ const rootRoute = createRootRouteWithContext<{ queries: QueryClient }>()({
 const signInRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: '/sign-in',
+  // As with every search here, what is not good is undefined and not left out: the router lays it over the address.
   validateSearch: (raw: Record<string, unknown>): { then?: string; expired?: boolean } => ({
-    ...(ownPath(raw.then) && { then: ownPath(raw.then) }),
-    ...(raw.expired === true || raw.expired === 'true' ? { expired: true } : {}),
+    then: ownPath(raw.then),
+    expired: raw.expired === true || raw.expired === 'true' ? true : undefined,
   }),
   component: SignInRoute,
 });
@@ -84,8 +85,9 @@ const studyRoute = createRoute({
 const viewerRoute = createRoute({
   getParentRoute: () => signedInRoute,
   path: '/viewer/$studyInstanceUid',
-  validateSearch: (raw: Record<string, unknown>): { series?: string } =>
-    typeof raw.series === 'string' && raw.series ? { series: raw.series } : {},
+  validateSearch: (raw: Record<string, unknown>): { series?: string } => ({
+    series: typeof raw.series === 'string' && raw.series ? raw.series : undefined,
+  }),
   component: ViewerRoute,
 });
 

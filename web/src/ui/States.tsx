@@ -2,6 +2,7 @@ import { Button, Stack, Text } from '@mantine/core';
 import { CircleAlert } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { useTranslation } from 'react-i18next';
+import { Unreachable } from '@/lib/errors';
 import classes from './States.module.css';
 
 /** Nothing to show, and what to do about it. */
@@ -26,7 +27,7 @@ export function EmptyState(props: { icon: ReactNode; title: string; text?: React
 export function ErrorState({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
   const { t } = useTranslation();
   const reason =
-    error instanceof TypeError
+    error instanceof Unreachable
       ? t('error.unreachable')
       : error instanceof Error
         ? error.message

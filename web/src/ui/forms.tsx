@@ -1,5 +1,6 @@
 import { Alert, Button, Group } from '@mantine/core';
 import { useTranslation } from 'react-i18next';
+import { Unreachable } from '@/lib/errors';
 
 /** Why a form was not taken, in the server's words. */
 export function FormError({ error }: { error: Error | null }) {
@@ -7,7 +8,7 @@ export function FormError({ error }: { error: Error | null }) {
   if (!error) return null;
   return (
     <Alert color="red" variant="light" role="alert">
-      {error instanceof TypeError ? t('error.unreachable') : error.message}
+      {error instanceof Unreachable ? t('error.unreachable') : error.message}
     </Alert>
   );
 }

@@ -7,6 +7,7 @@ import { useLive } from '@/api/live';
 import { sessionQuery } from '@/api/session';
 import { isShown, refreshStudies } from '@/api/studies';
 import { stopUploads } from '@/features/upload/UploadCenter';
+import { Unreachable } from '@/lib/errors';
 import { CheatSheet } from './CheatSheet';
 import { Palette } from './Palette';
 import { useGlobalHotkeys } from './useGlobalHotkeys';
@@ -64,7 +65,7 @@ function useLiveUpdates(): void {
         await refreshStudies(queries, uids);
       } catch (error) {
         // The list keeps what it shows; the next event or a change of window reads it again.
-        if (!(error instanceof ApiError || error instanceof TypeError)) throw error;
+        if (!(error instanceof ApiError || error instanceof Unreachable)) throw error;
       } finally {
         isRefreshing = false;
       }

@@ -4,7 +4,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { ImagePlus, SearchX } from 'lucide-react';
 import { type ReactNode, useMemo, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
-import { studiesQuery } from '@/api/studies';
+import { studiesQuery, TOTAL_MAX } from '@/api/studies';
 import { useHotkeys } from '@/lib/hotkeys';
 import { useLocale } from '@/lib/useLocale';
 import { useTitle } from '@/lib/useTitle';
@@ -36,6 +36,7 @@ export function StudiesPage({ search, onSearch, upload }: Props) {
   const studies = useInfiniteQuery(studiesQuery(filter));
   const rows = useMemo(() => studies.data?.pages.flatMap((page) => page.items) ?? [], [studies.data]);
   const total = studies.data?.pages[0]?.total;
+  const shown = `${(total ?? 0).toLocaleString(locale)}${total === TOTAL_MAX ? '+' : ''}`;
   const searchBox = useRef<HTMLInputElement>(null);
 
   useHotkeys([
@@ -60,7 +61,7 @@ export function StudiesPage({ search, onSearch, upload }: Props) {
         <Filters search={search} onSearch={onSearch} searchBox={searchBox} isNarrow={isNarrow} />
         {!isNarrow && (
           <Text size="sm" c="dimmed" className={classes.total} role="status">
-            {total !== undefined && t('count.studies', { count: total, shown: total.toLocaleString(locale) })}
+            {total !== undefined && t('count.studies', { count: total, shown })}
           </Text>
         )}
         {upload}
@@ -68,7 +69,7 @@ export function StudiesPage({ search, onSearch, upload }: Props) {
       <ActiveFilters search={search} onSearch={onSearch} isNarrow={isNarrow} />
       {isNarrow && total !== undefined && (
         <Text size="xs" c="dimmed" px={14} pb={6} role="status">
-          {t('count.studies', { count: total, shown: total.toLocaleString(locale) })}
+          {t('count.studies', { count: total, shown })}
         </Text>
       )}
       {studies.isError && rows.length === 0 ? (

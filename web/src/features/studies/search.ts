@@ -30,8 +30,6 @@ export interface StudiesSearch {
   sort?: Sort;
 }
 
-const TEXTS = ['q', 'name', 'id', 'accession', 'description'] as const;
-
 /** The longest text the address bar may put into a search. */
 const TEXT_MAX = 200;
 
@@ -87,20 +85,22 @@ function modalities(value: unknown): string[] | undefined {
   return unique.length > 0 ? unique : undefined;
 }
 
-/** Take from the address bar what makes sense and drop the rest, so that no bookmark can break the page. */
+/**
+ * Take from the address bar what makes sense and drop the rest, so that no bookmark can break the page. Every key is in
+ * the answer, if only as undefined: the router lays it over what the address holds, and nonsense must not shine through.
+ */
 export function parseStudiesSearch(raw: Record<string, unknown>): StudiesSearch {
-  const search: StudiesSearch = {};
-  for (const key of TEXTS) {
-    const value = text(raw[key]);
-    if (value !== undefined) search[key] = value;
-  }
   const date = text(raw.date);
-  if (isDatePreset(date) || parseRange(date)) search.date = date;
-  const modality = modalities(raw.modality);
-  if (modality) search.modality = modality;
-  const order = sort(raw.sort);
-  if (order) search.sort = order;
-  return search;
+  return {
+    q: text(raw.q),
+    name: text(raw.name),
+    id: text(raw.id),
+    accession: text(raw.accession),
+    description: text(raw.description),
+    date: isDatePreset(date) || parseRange(date) ? date : undefined,
+    modality: modalities(raw.modality),
+    sort: sort(raw.sort),
+  };
 }
 
 /** The same in the words of the API. */

@@ -5,6 +5,8 @@ export interface DicomElement {
   Value?: unknown[];
   BulkDataURI?: string;
   InlineBinary?: string;
+  /** Bulk data that have been fetched. */
+  bytes?: Uint8Array;
 }
 export type DicomJson = Record<string, DicomElement | undefined>;
 
@@ -64,9 +66,11 @@ export function personName(dataset: DicomJson | undefined, tag: string): PersonN
   };
 }
 
-/** Little-endian bytes that came inline, decoded from base64; null when they lie elsewhere. */
+/** Little-endian bytes that came inline, in base64, or have been fetched; null when they still lie elsewhere. */
 export function inlineBytes(dataset: DicomJson | undefined, tag: string): Uint8Array | null {
-  const encoded = dataset?.[tag]?.InlineBinary;
+  const element = dataset?.[tag];
+  if (element?.bytes) return element.bytes;
+  const encoded = element?.InlineBinary;
   if (encoded === undefined) return null;
   const binary = atob(encoded);
   const bytes = new Uint8Array(binary.length);

@@ -4,7 +4,7 @@
  */
 import { type Types, utilities } from '@cornerstonejs/core';
 import { fetchBulk } from '../data/dicomweb';
-import { items } from '../data/dicomJson';
+import { type DicomJson, items } from '../data/dicomJson';
 import { asFailure, Failure } from '../data/errors';
 import { takeFrame } from '../data/frameBytes';
 import { type Frame, frameNumberOf, lookup, type PixelFormat } from '../data/frames';
@@ -17,7 +17,7 @@ import {
   rgbFromPalette,
   rgbFromSamples,
 } from '../lut/pixels';
-import { type Palette, readTable } from '../lut/tables';
+import { fetchTables, type Palette, readTable } from '../lut/tables';
 import { decode } from './decode';
 import { frameOf } from './metadata';
 
@@ -27,7 +27,7 @@ function paletteOf(frame: Frame): Promise<Palette> {
   const { sopInstanceUid, dataset, pixels } = frame.instance;
   const known = palettes.get(sopInstanceUid);
   if (known) return known;
-  const read = readPalette(dataset, pixels?.isSigned ?? false, async (uri) => (await fetchBulk(uri)).bytes);
+  const read = readPalette(dataset, pixels?.isSigned ?? false, bulkBytes);
   palettes.set(sopInstanceUid, read);
   read.catch(() => palettes.delete(sopInstanceUid));
   return read;
@@ -43,6 +43,16 @@ export function rescaleOf(frame: Frame): Rescale {
   };
 }
 
+/** Items of the Modality LUT and VOI LUT Sequences. */
+function tablesOf(frame: Frame): DicomJson[] {
+  return ['00283000', '00283010'].flatMap((tag) => {
+    const dataset = lookup(frame, tag);
+    return dataset ? items(dataset, tag) : [];
+  });
+}
+
+const bulkBytes = async (uri: string): Promise<Uint8Array> => (await fetchBulk(uri)).bytes;
+
 interface Values {
   data: Types.PixelDataTypedArray;
   min: number;
@@ -55,6 +65,7 @@ async function valuesOf(frame: Frame, format: PixelFormat, signal?: AbortSignal)
   const [part, palette] = await Promise.all([
     takeFrame(url, signal),
     format.photometricInterpretation === 'PALETTE COLOR' ? paletteOf(frame) : null,
+    fetchTables(tablesOf(frame), bulkBytes),
   ]);
   const decoded = await decode(part, format);
   if (palette) {

@@ -36,23 +36,43 @@ export function entriesFromBytes(bytes: Uint8Array, count: number, bits: number)
   return words;
 }
 
-/** Entries of a table item whose data came with the metadata, as numbers or inline; null when they lie elsewhere. */
+const TABLE_DATA = '00283006';
+const known = new WeakMap<DicomJson, LookupTable>();
+
+/** The table of a LUT item; null when it has none, or when its data lie apart and have not been fetched. */
 export function readTable(item: DicomJson, isSigned: boolean): LookupTable | null {
+  const found = known.get(item);
+  if (found) return found;
   const descriptor = readDescriptor(item, '00283002', isSigned);
   if (!descriptor) return null;
-  const words = numbers(item, '00283006');
-  const bytes = inlineBytes(item, '00283006');
+  const words = numbers(item, TABLE_DATA);
+  const bytes = inlineBytes(item, TABLE_DATA);
   let entries: Uint8Array | Uint16Array;
   if (words) entries = Uint16Array.from(words.slice(0, descriptor.count));
   else if (bytes) entries = entriesFromBytes(bytes, descriptor.count, descriptor.bits);
   else return null;
   if (entries.length === 0) return null;
-  return {
+  const table: LookupTable = {
     first: descriptor.first,
     bitsPerEntry: bitsUsed(entries, descriptor.bits),
     entries,
     explanation: text(item, '00283003'),
   };
+  known.set(item, table);
+  return table;
+}
+
+/** Fetches what the metadata only refer to: tables longer than a kilobyte are bulk data. */
+export async function fetchTables(
+  tables: DicomJson[],
+  fetchBulk: (uri: string) => Promise<Uint8Array>,
+): Promise<void> {
+  await Promise.all(
+    tables.map(async (item) => {
+      const element = item[TABLE_DATA];
+      if (element?.BulkDataURI && !element.bytes) element.bytes = await fetchBulk(element.BulkDataURI);
+    }),
+  );
 }
 
 /** Some writers say 16 bits and use 8 or 12: an image through such a table would be black. */

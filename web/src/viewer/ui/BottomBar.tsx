@@ -1,5 +1,6 @@
 import { Menu } from '@mantine/core';
 import {
+  Eclipse,
   FlipHorizontal2,
   FlipVertical2,
   GalleryHorizontalEnd,
@@ -8,7 +9,7 @@ import {
   MoreHorizontal,
   Play,
   RotateCw,
-  SunMoon,
+  SlidersHorizontal,
   Tags,
   Text,
   Undo2,
@@ -23,7 +24,7 @@ import { WindowItems } from './WindowMenu';
 const TOUCH_TOOLS: Tool[] = ['scroll', 'window', 'pan'];
 
 const MORE: [ActionName, LucideIcon][] = [
-  ['invert', SunMoon],
+  ['invert', Eclipse],
   ['fit', Maximize],
   ['rotateRight', RotateCw],
   ['flipHorizontally', FlipHorizontal2],
@@ -54,7 +55,7 @@ export function BottomBar() {
       ))}
       <Menu position="top" width={290}>
         <Menu.Target>
-          <BarButton icon={SunMoon} label={t('window')} />
+          <BarButton icon={SlidersHorizontal} label={t('presets.title')} />
         </Menu.Target>
         <Menu.Dropdown>
           <WindowItems />

@@ -97,16 +97,13 @@ function StudyCorner({ frame }: { frame: Frame }) {
 function SeriesCorner({ frame, stack, pane }: { frame: Frame; stack: StackDisplaySet; pane: Pane }) {
   const t = useTexts();
   const { sliceLocation, sliceThickness } = frame;
-  const measures = [
-    sliceLocation !== null && `${t('pane.slice')} ${sliceLocation.toFixed(1)} mm`,
-    sliceThickness !== null && `${t('pane.thickness')} ${shortNumber(sliceThickness)} mm`,
-  ];
   const number = stack.seriesNumber === null ? '' : `${t('pane.series')} ${stack.seriesNumber}`;
   return (
     <div className={classes.corner} data-corner="bottom-left">
       <bdi>{[number, stack.description].filter(Boolean).join('  ')}</bdi>
       <span data-role="position">{`${(pane.shown ?? pane.index) + 1} / ${stack.frames.length}`}</span>
-      <span>{measures.filter(Boolean).join('  ')}</span>
+      {sliceLocation !== null && <span>{`${t('pane.slice')} ${sliceLocation.toFixed(1)} mm`}</span>}
+      {sliceThickness !== null && <span>{`${t('pane.thickness')} ${shortNumber(sliceThickness)} mm`}</span>}
     </div>
   );
 }

@@ -120,12 +120,13 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
   const section = useRef<HTMLElement>(null);
   const { status } = pane;
 
-  // The keyboard follows the active viewport, so that what is spoken and what is marked agree.
+  // The focus follows the active viewport, so that what is spoken and what is marked agree; on opening it stays put.
+  const wasActive = useRef(isActive);
   useEffect(() => {
-    const focused = document.activeElement;
-    if (isActive && (focused === document.body || focused?.closest('[data-pane]'))) {
+    if (isActive && !wasActive.current && document.activeElement?.closest('[data-pane]')) {
       section.current?.focus({ preventScroll: true });
     }
+    wasActive.current = isActive;
   }, [isActive]);
 
   const handleDrop = (event: DragEvent): void => {

@@ -3,6 +3,7 @@ import {
   ArrowDownUp,
   Columns2,
   Contrast,
+  Eclipse,
   FlipHorizontal2,
   FlipVertical2,
   Grid2x2,
@@ -16,7 +17,6 @@ import {
   Rows2,
   ScanSearch,
   Square,
-  SunMoon,
   Tags,
   Text,
   Undo2,
@@ -111,7 +111,7 @@ export function Toolbar() {
       </div>
       <div className={classes.group}>
         <WindowMenu />
-        <ActionButton action={action('invert')} icon={SunMoon} isOn={isInverted} />
+        <ActionButton action={action('invert')} icon={Eclipse} isOn={isInverted} />
       </div>
       <div className={classes.group}>
         <ActionButton action={action('fit')} icon={Maximize} />

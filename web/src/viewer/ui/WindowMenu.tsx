@@ -2,6 +2,7 @@ import { Button, Menu } from '@mantine/core';
 import { Check, ChevronDown } from 'lucide-react';
 import { Keycaps } from '@/ui/Keycaps';
 import { useTexts, type TextKey } from '../i18n';
+import { isColour } from '../lut/pixels';
 import { presetsFor } from '../lut/presets';
 import { ownVois, type Voi } from '../lut/voi';
 import { changePane, stackOf, useViewer } from '../state/store';
@@ -31,6 +32,19 @@ export function useWindowChoices(): Choice[] {
   const frame = stack.frames[pane.shown ?? pane.index];
   const presets = presetsFor(stack.modality);
   const chosen = pane.voi.kind === 'set' ? pane.voi.name : null;
+  const pixels = frame?.instance.pixels;
+  if (pixels && isColour(pixels)) {
+    return [
+      {
+        key: 'colours',
+        label: t('presets.colours'),
+        detail: '',
+        binding: action('ownWindow').keys[0],
+        isChosen: pane.voi.kind === 'own',
+        run: action('ownWindow').run,
+      },
+    ];
+  }
   const own = frame ? ownVois(frame) : [];
   const ownName = (voi: Voi, which: number): string => {
     if (voi.explanation) return voi.explanation;
