@@ -1,6 +1,6 @@
 """C-STORE, C-MOVE and C-GET: Filmless and Orthanc side by side on the same data, with the targets beside the figures.
 
-    python benchmarks/store.py [--quick] [--json FILE] [--keep DIR]
+    python benchmarks/store.py [--quick] [--json FILE] [--folder DIR]
 
 Both are durable (Orthanc: SyncStorageArea, SQLite; Filmless as it comes), on loopback and on one disk. They take turns,
 round after round, and the median round counts, so that a busy moment of the machine does not decide.

@@ -37,7 +37,7 @@ DESKTOP: ViewportSize = {"width": 1440, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 # How the screen finds out that nobody is signed in, and that a password is wrong; browsers print every such answer.
-EXPECTED = ("401 (Unauthorized)", "429 (Too Many Requests)")
+EXPECTED = ("400 (Bad Request)", "401 (Unauthorized)", "404 (Not Found)", "429 (Too Many Requests)")
 
 # A violation of the content security policy is an event of the document; the console may not have it.
 TELL_VIOLATIONS = """addEventListener('securitypolicyviolation', (event) =>

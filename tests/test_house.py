@@ -27,8 +27,6 @@ LONG_FUNCTIONS: dict[str, str] = {
 LONG_FILES: dict[str, str] = {
     "archive/jobs.py": "the queue and its worker",
     "dicom/pixels.py": "decoding and encoding of one frame",
-    "dicomweb/retrieve.py": "all WADO-RS resources that are not rendered",
-    "query/search.py": "four levels of one search",
 }
 
 

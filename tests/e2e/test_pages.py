@@ -56,7 +56,7 @@ def test_studies(open_page: OpenPage, size: ViewportSize, study_uid: str) -> Non
 def test_study(open_page: OpenPage, size: ViewportSize, study_uid: str) -> None:
     page = open_page(f"/studies/{study_uid}", size=size)
     expect(page.get_by_role("listitem").first).to_be_visible()
-    page.wait_for_function("document.querySelector('li img').naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('li img')?.naturalWidth > 0")
     check(page, "study")
 
 
@@ -131,13 +131,13 @@ def test_dialogs_of_administration(open_page: OpenPage, size: ViewportSize) -> N
 
 def test_the_screen_speaks_german(open_page: OpenPage, study_uid: str) -> None:
     page = open_page("/?id=PAGES", locale="de-DE")
-    expect(page.get_by_role("link", name="Studien")).to_be_visible()
+    expect(page.get_by_role("link", name="Studien", exact=True)).to_be_visible()
     assert page.evaluate("document.documentElement.lang") == "de"
     page.get_by_role("button", name="Konto").click()
     page.get_by_role("menuitem", name="English").click()
-    expect(page.get_by_role("link", name="Studies")).to_be_visible()
+    expect(page.get_by_role("link", name="Studies", exact=True)).to_be_visible()
     page.reload()
-    expect(page.get_by_role("link", name="Studies")).to_be_visible()
+    expect(page.get_by_role("link", name="Studies", exact=True)).to_be_visible()
 
 
 def test_the_first_thing_that_tab_reaches_skips_the_header(open_page: OpenPage, study_uid: str) -> None:

@@ -154,8 +154,9 @@ def test_keys_are_listed_and_single_ones_can_be_turned_off(open_page: OpenPage, 
 def test_the_palette_goes_to_a_study(open_page: OpenPage, screen_server: ScreenServer) -> None:
     screen_server.store(study("Palette^Goto", PatientID="PAL-1"))
     page = open_page()
+    expect(page.locator("[data-study]").first).to_be_visible()
     page.keyboard.press("Control+k")
-    page.keyboard.type("palette")
+    page.get_by_role("dialog").locator("input").fill("palette")
     page.get_by_role("dialog").get_by_text("Palette, Goto").click()
     expect(page.get_by_role("heading", name="Palette, Goto")).to_be_visible()
 
@@ -167,6 +168,8 @@ def test_a_long_list_draws_only_what_is_in_sight(open_page: OpenPage, screen_ser
     expect(page.get_by_text("130 studies")).to_be_visible()
     assert page.locator("[data-study]").count() < 60
     page.keyboard.press("End")  # the last of the first page; the second is fetched on the way
+    expect(row(page, "Long, 105")).to_have_count(1)
+    page.keyboard.press("End")
     expect(page.locator("[data-study]").last).to_contain_text("129", timeout=20_000)
     expect(row(page, "Long, 000")).to_have_count(0)
 

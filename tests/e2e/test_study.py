@@ -22,7 +22,7 @@ def test_series_are_shown_as_pictures(open_page: OpenPage, screen_server: Screen
     expect(card).to_contain_text("2 instances")
     picture = card.locator("img")
     expect(picture).to_be_visible()
-    page.wait_for_function("document.querySelector('li img').naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('li img')?.naturalWidth > 0")
     card.get_by_role("link").click()
     page.wait_for_url(f"**/viewer/{slices[0].StudyInstanceUID}?series={slices[0].SeriesInstanceUID}")
 

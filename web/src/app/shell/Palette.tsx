@@ -55,6 +55,7 @@ export function Palette() {
       size={600}
       scrollable
       overlayProps={{ blur: 0, backgroundOpacity: 0.6 }}
+      attributes={{ content: { 'aria-label': t('palette.placeholder') } }}
     >
       <Spotlight.Search
         placeholder={t('palette.placeholder')}
