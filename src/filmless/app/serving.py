@@ -34,6 +34,7 @@ def prepare(settings: Settings, roles: tuple[str, ...], administrator: Administr
         if settings.dicom_tls:
             check_free(settings.dicom_tls, "dicom_tls")
     with Archive.open(settings) as archive:
+        archive.blobs.make_folders()
         token = people.setup_link(archive)
         if token and administrator:
             name, password = administrator

@@ -25,7 +25,6 @@ class Archive:
         self.database = database
         reserve = settings.disk_reserve_bytes
         self.blobs = Blobs(settings.data / "blobs", suffix=".dcm", reserve_bytes=reserve)
-        self.blobs.make_folders()
         self.quarantine = Blobs(settings.data / "quarantine", suffix=".dcm", reserve_bytes=reserve)
         self.metadata_objects = Blobs(settings.data / "metadata", suffix=".json.gz", reserve_bytes=reserve)
 

@@ -32,6 +32,7 @@ _WRITEBACK_BYTES = 8 << 20
 _IDLE_BUFFERS_MAX = 16
 _ROOM_CHECK_S = 0.2
 _FOLDER_LETTERS = 3  # 4,096 folders: 25,000 files in each at 100 million instances
+_FOLDERS = tuple("".join(letters) for letters in product("0123456789abcdef", repeat=_FOLDER_LETTERS))
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -54,8 +55,11 @@ class Blobs:
         self._reserve_bytes = reserve_bytes
         self._room_seen_at = -_ROOM_CHECK_S
         self._known_folders: set[str] = set()
+        self._all_folders_made = self.root / "folders"
         self._idle_buffers: list[bytearray] = []
         make_folder(self.incoming)
+        if self._all_folders_made.exists():
+            self._known_folders.update(_FOLDERS)
 
     def create(self) -> BlobWriter:
         """Begin a new blob.
@@ -215,17 +219,18 @@ class Blobs:
         return self._path(key), str(self.root)
 
     def make_folders(self) -> None:
-        """Make all folders at once, so that no reception pays for one: its fsyncs would be twice as many."""
-        names = ["".join(letters) for letters in product("0123456789abcdef", repeat=_FOLDER_LETTERS)]
-        marker = self.root / "folders"
+        """Make all folders before they are needed: a reception that makes one has twice as many fsyncs to wait for.
+
+        For a server. Without it each folder is made when the first blob goes into it.
+        """
         with as_unavailable(f"folders cannot be made under {self.root}"):
-            if not marker.exists():
-                for name in names:
+            if not self._all_folders_made.exists():
+                for name in _FOLDERS:
                     with suppress(FileExistsError):
                         os.mkdir(self._prefix + name, 0o750)  # noqa: PTH102
                 sync_folder(self.root)
-                marker.touch()
-        self._known_folders.update(names)
+                self._all_folders_made.touch()
+        self._known_folders.update(_FOLDERS)
 
     def _take_buffer(self) -> bytearray:
         try:
