@@ -258,3 +258,17 @@ def test_an_identifier_of_a_query_is_decoded() -> None:
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "DOE*"}]},
     }
     assert decode(b"", make.IMPLICIT_LE) == {}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\xff" * 7, id="no element"),
+        pytest.param(b"\x10\x00\x20\x00LO\x08\x00AB", id="half a value"),
+        pytest.param(b"\x10\x00\x20\x00LO\x02\x00AB\x10\x00", id="half an element"),
+        pytest.param(b"\x08\x00\x11\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff", id="an open item"),
+    ],
+)
+def test_a_request_that_is_cut_off_is_refused_and_not_widened(data: bytes) -> None:
+    with pytest.raises(Refused, match="cut off"):
+        decode(data, "1.2.840.10008.1.2.1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, select
 
 from filmless.archive.database import insert_for
 from filmless.archive.tables import problems
@@ -34,11 +34,6 @@ def raise_problem(session: Connection, kind: str, key: str, what: str, what_to_d
             index_elements=["kind", "key"], set_={"what": what, "what_to_do": what_to_do, "last_at": now}
         )
     )
-
-
-def settle_problem(session: Connection, kind: str, key: str) -> bool:
-    """The problem is gone. False when there was none."""
-    return session.execute(delete(problems).where(problems.c.kind == kind, problems.c.key == key)).rowcount > 0
 
 
 def list_problems(session: Connection, limit: int = 200) -> list[Problem]:

@@ -6,7 +6,7 @@ They come under invented patients, as a department would have them; a package th
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -181,9 +181,3 @@ def nifti_series(image: Any, study: SampleStudy, series: str, number: int) -> Fi
 
 
 STUDIES: tuple[Callable[[datetime], Files], ...] = (department, brain_atlas)
-
-
-def all_files(today: datetime) -> Iterator[bytes]:
-    """Yield the files of every packaged study."""
-    for study in STUDIES:
-        yield from study(today)

@@ -105,7 +105,7 @@ class _Open(NamedTuple):
 class Reading:
     """One reading of a buffer, shared by a header and all items in it: limits left, flaws, and where things end."""
 
-    __slots__ = ("budget", "buffer", "ends", "flaws", "fragments", "is_complete", "limits", "total")
+    __slots__ = ("budget", "buffer", "ends", "flaws", "fragments", "is_complete", "is_cut_off", "limits", "total")
 
     def __init__(self, buffer: Buffer, limits: ScanLimits, total: int) -> None:
         self.buffer = buffer
@@ -113,11 +113,17 @@ class Reading:
         self.total = total
         self.budget = limits.elements_max
         self.flaws: list[str] = []
+        self.is_cut_off = False
         self.is_complete = True
         # Where each undefined length ends: (end of value, first byte after the delimiter), by where its value begins.
         self.ends: dict[int, tuple[int, int]] = {}
         # Fragments of encapsulated pixel data: (offsets, lengths), by where its value begins.
         self.fragments: dict[int, tuple[array[int], array[int]]] = {}
+
+    def cut_off(self, text: str) -> None:
+        """Note that the data end before they should: more elements may be missing than this one."""
+        self.is_cut_off = True
+        self.flaw(text)
 
     def flaw(self, text: str) -> None:
         if len(self.flaws) < _FLAWS_MAX and text not in self.flaws:
@@ -228,7 +234,7 @@ class Reading:
         if limit == len(self.buffer) and limit < self.total:
             self.is_complete = False
         elif pos < limit and any(self.buffer[pos:limit]):
-            self.flaw(f"{limit - pos} bytes at {pos} are too few for an element")
+            self.cut_off(f"{limit - pos} bytes at {pos} are too few for an element")
 
     def _odd_element(
         self, encoding: Encoding, pos: int, limit: int, tag: int, code: bytes
@@ -261,14 +267,14 @@ class Reading:
         """Settle an element that runs past its container: (length, where to go on); length -1 to stop before it."""
         if limit == len(self.buffer) and limit < self.total:
             if start + length > self.total and tag in PIXEL_TAGS:
-                self.flaw(f"{format_tag(tag)} is cut off: {self.total - start} of {length} bytes are there")
+                self.cut_off(f"{format_tag(tag)} is cut off: {self.total - start} of {length} bytes are there")
                 return self.total - start, self.total
             if tag in PIXEL_TAGS:
                 return length, start + length
             self.is_complete = False
             return -1, limit
         there = max(0, limit - start)
-        self.flaw(f"{format_tag(tag)} is cut off: {there} of {length} bytes are there")
+        self.cut_off(f"{format_tag(tag)} is cut off: {there} of {length} bytes are there")
         return there, limit
 
     # -- undefined lengths -----------------------------------------------------------------------------------------
@@ -394,7 +400,7 @@ class Reading:
             self.ends[begin] = (pos, pos + 8)
             return pos + 8
         if tag == SEQUENCE_END:
-            self.flaw("an item is not closed")
+            self.cut_off("an item is not closed")
             self.ends[begin] = (pos, pos)
             return pos
         self._unclosed("an item")
@@ -430,7 +436,7 @@ class Reading:
         if len(self.buffer) < self.total:
             self.is_complete = False
         else:
-            self.flaw(f"{what} is not closed")
+            self.cut_off(f"{what} is not closed")
 
 
 def read_level(

@@ -257,11 +257,16 @@ def encode(
 def decode(data: bytes, transfer_syntax_uid: str, *, limits: ScanLimits | None = None) -> JsonDataset:
     """Read a small data set as DICOM JSON, everything inline.
 
+    Unlike an instance, which is kept as it came, this one is a request: a key that was cut off must not widen it.
+
     Raises
     ------
-    Refused: it cannot be read, or passes a limit.
+    Refused: it cannot be read, is cut off, or passes a limit.
     """
     if not data:
         return {}
     header = scan(data, transfer_syntax_uid=transfer_syntax_uid, limits=limits)
-    return to_json(header, bulk_uri=None, inline_max=None, skip_pixel_data=False)
+    dataset = to_json(header, bulk_uri=None, inline_max=None, skip_pixel_data=False)
+    if header.is_cut_off:
+        raise Refused(f"the data set is cut off: {'; '.join(header.flaws)}")
+    return dataset

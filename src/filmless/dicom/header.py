@@ -89,6 +89,11 @@ class Header:
         return self.reading.buffer
 
     @property
+    def is_cut_off(self) -> bool:
+        """Whether the data end before they should, as far as they were read."""
+        return self.reading.is_cut_off
+
+    @property
     def flaws(self) -> list[str]:
         return self.reading.flaws
 
@@ -346,7 +351,7 @@ class Header:
             else:
                 following = pos + length
                 if following > end:
-                    reading.flaw("an item runs past the end of its sequence")
+                    reading.cut_off("an item runs past the end of its sequence")
                     following = end
                 read_level(reading, content, pos, following, raw, self.depth + 1)
             yield Header(reading, content, raw, self)

@@ -383,8 +383,3 @@ def _through_palette(pixels: NDArray[Any], palette: tuple[Lut, Lut, Lut]) -> NDA
         table = np.minimum(entries, 0xFF).astype(np.uint8)
         out[..., channel] = table[np.clip(pixels.astype(np.int64) - lut.first, 0, len(table) - 1)]
     return out
-
-
-def is_monochrome(photometric_interpretation: str) -> bool:
-    """Whether grey values, and so a window, make sense for this Photometric Interpretation."""
-    return photometric_interpretation in _MONOCHROME

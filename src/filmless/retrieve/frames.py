@@ -14,7 +14,7 @@ from typing import Any, Final
 from filmless.archive import Archive
 from filmless.archive.tables import Flags
 from filmless.dicom.frames import native_frame_bytes, shift_bits
-from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE, Extent, PixelFormat, native_extent, read_format
+from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE, Extent, native_extent, read_format
 from filmless.dicom.scanner import Header, ScanLimits, scan
 from filmless.dicom.syntaxes import DEFLATED, EXPLICIT_LE, get_syntax
 from filmless.errors import NotAcceptable, NotFound, Refused
@@ -306,20 +306,7 @@ def described_frame(
     return data, info
 
 
-def can_give(record: InstanceRecord, transfer_syntax_uid: str) -> bool:
-    """Whether the frames of an instance can be had in a transfer syntax, as far as the row tells."""
-    instance = record.instance
-    if transfer_syntax_uid == served_syntax(instance):
-        return True
-    return instance.transfer_syntax_uid in DECODABLE and transfer_syntax_uid in {EXPLICIT_LE, *ENCODABLE}
-
-
 def served_syntax(instance: StoredInstance) -> str:
     """Name the transfer syntax in which frames leave as stored: native ones are all Explicit VR Little Endian."""
     uid = instance.transfer_syntax_uid
     return EXPLICIT_LE if uid in NATIVE or instance.flags & FIX_UPS or uid == DEFLATED else uid
-
-
-def pixel_format(archive: Archive, instance: StoredInstance) -> PixelFormat:
-    """Read the Image Pixel attributes of an instance."""
-    return read_format(read_header(archive, instance))
