@@ -51,6 +51,7 @@ class Association(UpperLayer):
         super().__init__(sock, limits, is_requestor=is_requestor)
         self.cancelled: set[int] = set()  # Message IDs that the peer asked to cancel
         self.is_idle = False  # whether the next message is waited for
+        self._message_id = 0
         self._pdv_context = self._pdv_flags = self._data_set_context = 0
         self._data_set_open = False  # a data set follows the command read last, and its end was not taken yet
         self._next_command: tuple[Context, Command] | None = None
@@ -210,6 +211,25 @@ class Association(UpperLayer):
 
         self.receive_data_set(take)
         return bytes(out)
+
+    def next_message_id(self) -> int:
+        """Number a request of ours."""
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id
+
+    def wait_for_message(self, seconds: float) -> bool:
+        """Wait a while for the next message, and say whether something of it (or the end) is there to be read.
+
+        What is left of the message before is skipped. Raises AssociationEnded as `read_command`.
+        """
+        if self._next_command is not None:
+            return True
+        if self._data_set_open:
+            self.receive_data_set(_ignore)
+        self.is_idle = True
+        has_input = self._has_input(seconds)
+        self.is_idle = False
+        return has_input
 
     def poll(self) -> None:
         """Take in C-CANCEL requests that have come meanwhile, without waiting for any.

@@ -66,7 +66,6 @@ class Requestor(Association):
         super().__init__(sock, limits, is_requestor=True)
         self.answer: AssociateAccept | None = None
         self.last_response = Command()
-        self._message_id = 0
 
     def __enter__(self) -> Requestor:
         return self
@@ -97,10 +96,6 @@ class Requestor(Association):
             + (f" in transfer syntax {transfer_syntax}" if transfer_syntax else "")
         )
 
-    def _next_message_id(self) -> int:
-        self._message_id = self._message_id % 0xFFFF + 1
-        return self._message_id
-
     def _await_response(self, field: int, message_id: int) -> int:
         self.last_response = await_response(self, field, message_id)
         return self.last_response.status
@@ -108,7 +103,7 @@ class Requestor(Association):
     def echo(self) -> int:
         """C-ECHO; returns the status."""
         context = self.get_context(VERIFICATION)
-        message_id = self._next_message_id()
+        message_id = self.next_message_id()
         self.send_message(
             context.context_id,
             {
@@ -138,13 +133,13 @@ class Requestor(Association):
         NotAcceptable: the peer accepted no such context.
         """
         context = self.get_context(sop_class_uid, transfer_syntax_uid)
-        message_id = self._next_message_id()
+        message_id = self.next_message_id()
         send_store(self, context, message_id, sop_class_uid, sop_instance_uid, data_set, originator)
         return self._await_response(c.C_STORE_RQ, message_id)
 
     def _request(self, field: int, sop_class_uid: str, identifier: JsonDataset, **elements: Value) -> tuple[int, int]:
         context = self.get_context(sop_class_uid)
-        message_id = self._next_message_id()
+        message_id = self.next_message_id()
         command: dict[int, Value] = {
             c.AFFECTED_SOP_CLASS_UID: sop_class_uid,
             c.COMMAND_FIELD: field,

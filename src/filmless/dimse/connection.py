@@ -176,8 +176,8 @@ class Connection:
         self._start += form.size
         return values
 
-    def _has_input(self) -> bool:
-        """Whether something can be read without waiting."""
+    def _has_input(self, wait_s: float = 0.0) -> bool:
+        """Whether something can be read without waiting, or comes within `wait_s`."""
         if self._end > self._start:
             return True
         if self.is_closed:
@@ -186,7 +186,7 @@ class Connection:
             return True
         poller = select.poll()
         poller.register(self._socket, select.POLLIN)
-        return bool(poller.poll(0))
+        return bool(poller.poll(max(wait_s, 0.0) * 1000))
 
     def _send(self, data: bytes | bytearray | memoryview) -> None:
         if self.is_closed:

@@ -17,6 +17,7 @@ import structlog
 
 from filmless.dimse import pdus
 from filmless.dimse.association import Association
+from filmless.dimse.commands import Command
 from filmless.dimse.connection import AssociationEnded
 from filmless.dimse.limits import Limits
 from filmless.dimse.pdus import (
@@ -27,7 +28,7 @@ from filmless.dimse.pdus import (
     RoleSelection,
     UserInformation,
 )
-from filmless.dimse.services import Handlers, Request, perform
+from filmless.dimse.services import Handlers, Idle, Request, perform
 from filmless.dimse.upper_layer import Aborted, Context, Released, State
 
 log = structlog.get_logger()
@@ -315,7 +316,22 @@ class Server:
 
     def _exchange(self, association: Association, principal: Any) -> None:
         """Serve messages until the association ends; it always ends by an exception."""
-        while association.state is State.ESTABLISHED:
-            wait_s = _GRACE_S if self._is_stopping else self.limits.idle_timeout_s
-            context, command = association.read_command(wait_s)
+
+        def answer(context: Context, command: Command) -> None:
             perform(Request(association, context, command, principal), self._handlers)
+
+        while association.state is State.ESTABLISHED:
+            since = time.monotonic()
+            if self._handlers.idle is not None:
+                self._idle(Idle(association, principal, answer), self._handlers.idle)
+            wait_s = _GRACE_S if self._is_stopping else self.limits.idle_timeout_s
+            answer(*association.read_command(max(wait_s - (time.monotonic() - since), 0.0)))
+
+    def _idle(self, idle: Idle, handler: Callable[[Idle], float | None]) -> None:
+        """Let the service speak by itself, until a message comes or it is time to give the association up."""
+        until = time.monotonic() + self.limits.idle_timeout_s
+        while not self._is_stopping and idle.association.state is State.ESTABLISHED:
+            again_s = handler(idle)
+            left = until - time.monotonic()
+            if again_s is None or left <= 0 or idle.association.wait_for_message(min(again_s, left)):
+                return

@@ -34,6 +34,7 @@ class Outcome:
     identifier: JsonDataset | None = None
     counts: tuple[int | None, int, int, int] | None = None
     offending_elements: tuple[int, ...] = ()
+    sop_instance_uid: str = ""  # of what an N-CREATE without a UID has made
 
 
 @dataclass(slots=True)
@@ -62,6 +63,12 @@ class Request:
         """The transfer syntax of the data set."""
         return self.context.transfer_syntax
 
+    @property
+    def attributes(self) -> tuple[int, ...]:
+        """The tags that an N-GET asks for; empty when it asks for all."""
+        named = self.command.get(c.ATTRIBUTE_IDENTIFIER_LIST, [])
+        return tuple(named) if isinstance(named, list) else ()
+
     def is_cancelled(self) -> bool:
         """Whether the peer has asked to cancel this request; raises AssociationEnded if it has gone."""
         self.association.poll()
@@ -85,8 +92,24 @@ StoreHandler = Callable[[Request], Sink | Outcome]
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """An association whose peer has nothing under way: what an SCP has to say by itself can be said now.
+
+    `perform` does what the peer asks while its response is waited for.
+    """
+
+    association: Association
+    principal: Any
+    perform: Callable[[Context, Command], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Handlers:
-    """One function per service; a service without one is answered with 0x0211. They return, never raise, failures."""
+    """One function per service; a service without one is answered with 0x0211. They return, never raise, failures.
+
+    `idle` is called before each wait for a message; it says after how many seconds it wants to be called again if
+    none comes, None: not before the next message. It must be quick when there is nothing to say.
+    """
 
     echo: Callable[[Request], Outcome] = lambda _: Outcome()
     store: StoreHandler | None = None
@@ -94,6 +117,7 @@ class Handlers:
     move: Callable[[Request], Iterable[Outcome]] | None = None
     get: Callable[[Request], Iterable[Outcome]] | None = None
     normalized: Callable[[Request], Outcome] | None = None
+    idle: Callable[[Idle], float | None] | None = None
 
 
 def perform(request: Request, handlers: Handlers) -> None:
@@ -199,7 +223,7 @@ def _response(request: Request, outcome: Outcome) -> bytes:
         c.ERROR_COMMENT: outcome.comment[:64],
     }
     if field == c.C_STORE_RQ or field & 0x0F00 == 0x0100:
-        elements[c.AFFECTED_SOP_INSTANCE_UID] = request.sop_instance_uid
+        elements[c.AFFECTED_SOP_INSTANCE_UID] = outcome.sop_instance_uid or request.sop_instance_uid
         for number in (c.EVENT_TYPE_ID, c.ACTION_TYPE_ID):
             if number in request.command:
                 elements[number] = request.command[number]
