@@ -22,14 +22,21 @@ def _take(sock: socket.socket, folder: Path) -> None:
     with contextlib.suppress(ConnectionError):
         link = accept(sock)
         link.quickack = False
-        for number, message in enumerate(link.messages()):
+        pieces = bytearray()
+
+        def keep(piece: memoryview) -> None:
+            nonlocal pieces
+            pieces += piece
+
+        for number, message in enumerate(link.messages(keep)):
             if message.code != C_STORE_RQ:
                 continue
-            digest = hashlib.sha256(message.dataset).hexdigest()
-            file = os.open(folder / f"{digest}-{number}", os.O_WRONLY | os.O_CREAT, 0o600)
-            os.write(file, message.dataset)
+            digest = hashlib.sha256(pieces)
+            file = os.open(folder / f"{digest.hexdigest()}-{number}", os.O_WRONLY | os.O_CREAT, 0o600)
+            os.write(file, pieces)
             os.fdatasync(file)
             os.close(file)
+            pieces.clear()
             link.send(message.context, store_response(message))
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 PDU_MAX = 1 << 20
+_BUFFER_BYTES = 4 << 20
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 IMPLICIT_LE = "1.2.840.10008.1.2"
 CT_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -83,11 +84,11 @@ class Peer:
 
 @dataclass
 class Message:
-    """A message as it came: its context, command elements, and data set."""
+    """A message as it came: its context, command elements, and the pieces of its data set, each good until the next."""
 
     context: int
     command: dict[int, bytes]
-    dataset: bytes
+    dataset_bytes: int
 
     @property
     def status(self) -> int:
@@ -109,28 +110,36 @@ class Link:
     sock: socket.socket
     quickack: bool = True
     pdu_max: int = PDU_MAX
-    buffered: bytearray = field(default_factory=bytearray)
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_BUFFER_BYTES)))
+    start: int = 0
+    end: int = 0
 
-    def read(self, size: int) -> bytes:
-        """Read exactly `size` bytes."""
-        while len(self.buffered) < size:
+    def take(self, size: int) -> memoryview:
+        """Receive `size` bytes; they lie in the buffer until the next call. Nothing is copied but a short remainder."""
+        while self.end - self.start < size:
+            if self.start + size > len(self.buffer):
+                rest = self.end - self.start
+                self.buffer[:rest] = bytes(self.buffer[self.start : self.end])
+                self.start, self.end = 0, rest
             if self.quickack:
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-            part = self.sock.recv(1 << 20)
-            if not part:
+            got = self.sock.recv_into(self.buffer[self.end :])
+            if not got:
                 raise ConnectionError("the peer closed the association")
-            self.buffered += part
-        taken = bytes(self.buffered[:size])
-        del self.buffered[:size]
+            self.end += got
+        taken = self.buffer[self.start : self.start + size]
+        self.start += size
+        if self.start == self.end:
+            self.start = self.end = 0
         return taken
 
-    def read_pdu(self) -> tuple[int, bytes]:
-        head = self.read(6)
-        return head[0], self.read(struct.unpack(">I", head[2:])[0])
+    def read_pdu(self) -> tuple[int, memoryview]:
+        kind, length = struct.unpack(">BxI", self.take(6))
+        return kind, self.take(length)
 
-    def messages(self) -> Iterator[Message]:
-        """Yield messages until the peer asks to release, which is answered."""
-        parts: list[bytearray] = [bytearray(), bytearray()]
+    def messages(self, keep: Callable[[memoryview], object] = lambda _: None) -> Iterator[Message]:
+        """Yield messages until the peer asks to release, which is answered. `keep` is given data sets in pieces."""
+        told, size = bytearray(), 0
         while True:
             kind, body = self.read_pdu()
             if kind == 5:
@@ -143,15 +152,20 @@ class Link:
             at = 0
             while at < len(body):
                 length, context, flags = struct.unpack_from(">IBB", body, at)
-                parts[0 if flags & 1 else 1] += body[at + 6 : at + 4 + length]
+                piece = body[at + 6 : at + 4 + length]
                 at += 4 + length
+                if flags & 1:
+                    told += piece
+                else:
+                    size += len(piece)
+                    keep(piece)
                 if not flags & 2:
                     continue
-                told = read_command(bytes(parts[0]))
-                if flags & 1 and int.from_bytes(told.get(0x0800, b"\1\1"), "little") != NO_DATASET:
+                elements = read_command(bytes(told))
+                if flags & 1 and int.from_bytes(elements.get(0x0800, b"\1\1"), "little") != NO_DATASET:
                     continue
-                yield Message(context, told, bytes(parts[1]))
-                parts = [bytearray(), bytearray()]
+                yield Message(context, elements, size)
+                told, size = bytearray(), 0
 
     def send(self, context: int, told: bytes, dataset: bytes = b"") -> None:
         """Send one message in one write."""
@@ -184,7 +198,8 @@ def associate(
     body += item(0x50, user)
     sock.sendall(struct.pack(">BBI", 1, 0, len(body)) + body)
     link = Link(sock, quickack)
-    kind, answer = link.read_pdu()
+    kind, told = link.read_pdu()
+    answer = bytes(told)
     if kind != 2:
         raise ConnectionError(f"association refused: PDU type {kind}, {answer.hex()}")
     at = answer.find(b"\x51\x00\x00\x04")
@@ -196,7 +211,8 @@ def accept(sock: socket.socket) -> Link:
     """Answer an association request as a storage SCP that takes everything, each context in its first syntax."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link = Link(sock)
-    kind, request = link.read_pdu()
+    kind, told = link.read_pdu()
+    request = bytes(told)
     if kind != 1:
         raise ConnectionError(f"not an association request: PDU type {kind}")
     body, at = request[:68] + item(0x10, b"1.2.840.10008.3.1.1.1"), 68

@@ -209,7 +209,7 @@ class Sink:
                 for message in link.messages():
                     if message.code == C_STORE_RQ:
                         with self.taken.get_lock():
-                            self.taken.value += len(message.dataset)
+                            self.taken.value += message.dataset_bytes
                         link.send(message.context, store_response(message))
                     else:  # C-ECHO
                         reply = command(
@@ -258,7 +258,7 @@ def get(peer: Peer, study: str) -> Run:
     link.send(1, told, _study_identifier(study))
     for message in link.messages():
         if message.code == C_STORE_RQ:
-            size += len(message.dataset)
+            size += message.dataset_bytes
             count += 1
             link.send(message.context, store_response(message))
         elif not message.is_pending:

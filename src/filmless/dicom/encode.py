@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import math
 import struct
 import zlib
@@ -32,7 +33,10 @@ _TEXT_VRS = frozenset(
 _VRS = _TEXT_VRS | _NUMBERS.keys() | _WORD_BYTES.keys() | {"SQ", "AT"}
 _ITEM = 0xFFFEE000
 _SEQUENCE_END = 0xFFFEE0DD
-_SPECIFIC_CHARACTER_SET = "00080005"
+_SPECIFIC_CHARACTER_SET = 0x00080005
+_CHARACTER_SET_NAME = "00080005"
+_PLAIN_VRS = _TEXT_VRS - _LONG_VRS
+_PLAIN_MAX = 0xFFFC
 
 
 def format_decimal(number: float) -> str:
@@ -59,13 +63,15 @@ def format_decimal(number: float) -> str:
 class _Writer:
     """What is the same for all elements of one data set."""
 
-    __slots__ = ("character_set", "is_implicit", "order", "read_bulk", "sets", "syntax")
+    __slots__ = ("character_set", "is_implicit", "keeps_ascii", "length_format", "order", "read_bulk", "sets", "syntax")
 
     def __init__(self, syntax: TransferSyntax, character_set: str, read_bulk: Callable[[str], bytes] | None) -> None:
         self.syntax = syntax
         self.is_implicit = syntax.is_implicit
         self.order = "<" if syntax.is_little_endian else ">"
+        self.length_format = f"{self.order}L" if self.is_implicit else f"{self.order}H"
         self.character_set = character_set
+        self.keeps_ascii = character_set == charsets.UTF_8
         self.sets = charsets.character_sets(character_set.split("\\"))
         self.read_bulk = read_bulk
 
@@ -86,13 +92,40 @@ class _Writer:
             raise Refused(f"sequences are nested more than {DEPTH_MAX} deep")
         out = bytearray()
         for name in sorted(dataset):
+            attribute = dataset[name]
+            plain = self.plain(name, attribute)
+            if plain is not None:
+                out += plain
+                continue
             tag = _tag(name)
-            if tag & 0xFFFF == 0 or tag >> 16 in (0, 2) or tag >> 16 == 0xFFFE:
-                continue  # group lengths, commands and file meta information are no part of a data set
-            if name.upper() == _SPECIFIC_CHARACTER_SET and depth:
+            if not _is_written(tag):
+                continue
+            if tag == _SPECIFIC_CHARACTER_SET and depth:
                 continue  # items inherit ours
-            out += self.element(tag, dataset[name], depth)
+            out += self.element(tag, attribute, depth)
         return bytes(out)
+
+    def plain(self, name: str, attribute: Any) -> bytes | None:
+        """Write what nearly all elements are, no value or one short ASCII text; None for all others."""
+        try:
+            start = _plain_start(name, attribute["vr"], self.is_implicit, self.order)
+            values = attribute.get("Value")
+        except (KeyError, TypeError, AttributeError):
+            return None
+        if start is None or "InlineBinary" in attribute or "BulkDataURI" in attribute:
+            return None
+        head, padding = start
+        if values is None or values == []:
+            return head + (b"\0\0\0\0" if self.is_implicit else b"\0\0")
+        if type(values) is not list or len(values) != 1 or not self.keeps_ascii:
+            return None
+        value = values[0]
+        if type(value) is dict and len(value) == 1:
+            value = value.get("Alphabetic") if attribute["vr"] == "PN" else None
+        if type(value) is not str or len(value) > _PLAIN_MAX or not value.isascii():
+            return None
+        data = value.encode() + padding if len(value) % 2 else value.encode()
+        return head + struct.pack(self.length_format, len(data)) + data
 
     def element(self, tag: int, attribute: Any, depth: int) -> bytes:
         if not isinstance(attribute, dict):
@@ -190,6 +223,26 @@ def _as_text(vr: str, value: Any) -> str:
     return format_decimal(value) if vr == "DS" else str(value)
 
 
+def _is_written(tag: int) -> bool:
+    """Whether an element has its place in a data set: group lengths, commands and file meta information have none."""
+    return tag & 0xFFFF != 0 and tag >> 16 not in (0, 2, 0xFFFE)
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain_start(name: str, vr: str, is_implicit: bool, order: str) -> tuple[bytes, bytes] | None:
+    """Tag and VR of a text element as they are written, and its padding; None where more is to be thought of."""
+    if vr not in _PLAIN_VRS or name == _CHARACTER_SET_NAME:
+        return None
+    try:
+        tag = _tag(name)
+    except Refused:
+        return None
+    if not _is_written(tag):
+        return None
+    head = struct.pack(f"{order}HH", tag >> 16, tag & 0xFFFF)
+    return head if is_implicit else head + vr.encode(), b"\0" if vr == "UI" else b" "
+
+
 def _tag(name: str) -> int:
     try:
         if len(name) == 8:
@@ -207,16 +260,18 @@ def _has_foreign_text(dataset: JsonDataset) -> bool:
         if not isinstance(level, dict):
             continue
         for attribute in level.values():
-            if not isinstance(attribute, dict) or not isinstance(attribute.get("Value"), list):
+            values = attribute.get("Value") if isinstance(attribute, dict) else None
+            if not isinstance(values, list):
                 continue
-            for value in attribute["Value"]:
-                if attribute.get("vr") == "SQ":
-                    waiting.append(value)
-                elif isinstance(value, str):
+            for value in values:
+                if isinstance(value, str):
                     if not value.isascii():
                         return True
-                elif isinstance(value, dict) and not all(str(part).isascii() for part in value.values()):
-                    return True
+                elif isinstance(value, dict):
+                    if attribute.get("vr") == "SQ":
+                        waiting.append(value)
+                    elif not all(str(part).isascii() for part in value.values()):
+                        return True
     return False
 
 
@@ -242,9 +297,9 @@ def encode(
     syntax = get_syntax(transfer_syntax_uid)
     declared = dict(dataset)
     is_foreign = _has_foreign_text(dataset)
-    if is_foreign or _SPECIFIC_CHARACTER_SET in dataset:
+    if is_foreign or _CHARACTER_SET_NAME in dataset:
         terms: list[str | None] = [term or None for term in character_set.split("\\")]
-        declared[_SPECIFIC_CHARACTER_SET] = {"vr": "CS", "Value": terms}
+        declared[_CHARACTER_SET_NAME] = {"vr": "CS", "Value": terms}
     data = _Writer(syntax, character_set, read_bulk).dataset(declared, 0)
     if syntax.is_deflated:
         deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)

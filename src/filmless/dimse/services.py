@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 _BATCH_BYTES = 1 << 16  # pending responses are sent together up to this length,
 _BATCH_S = 0.02  # or when the first of them is this old
+_POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class Request:
     command: Command
     principal: Any = None  # what `authorize` gave
     identifier: JsonDataset | None = None
+    polled_at: float = 0.0
 
     @property
     def sop_class_uid(self) -> str:
@@ -70,8 +72,14 @@ class Request:
         return tuple(named) if isinstance(named, list) else ()
 
     def is_cancelled(self) -> bool:
-        """Whether the peer has asked to cancel this request; raises AssociationEnded if it has gone."""
-        self.association.poll()
+        """Whether the peer has asked to cancel this request; raises AssociationEnded if it has gone.
+
+        May be asked between any two matches: the socket is looked at a hundred times a second.
+        """
+        now = time.monotonic()
+        if now - self.polled_at >= _POLL_S:
+            self.polled_at = now
+            self.association.poll()
         return self.command.message_id in self.association.cancelled
 
 

@@ -158,7 +158,8 @@ def _name(test: matching.Name, stored: Stored, dialect: str) -> Condition:
             continue
         parts.append(or_(*(like(closed, f"*={form}=*", dialect) for form in matching.alternatives(group))))
         words += _words(group)
-        is_exact = is_exact and "*" not in group and "?" not in group
+        # A wild card inside a group might reach into the next one; a "*" at its end can only do so harmlessly.
+        is_exact = is_exact and "?" not in group and "*" not in group.rstrip("*")
     clause = and_(true(), *parts)
     if not stored.finds_words:
         words = []
