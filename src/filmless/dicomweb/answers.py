@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -205,6 +206,11 @@ def service_url(archive: Archive, request: Request) -> str:
         return archive.settings.public_url.rstrip("/") + root
     scheme = "https" if request.scope.get("filmless.is_secure") else request.url.scheme
     return f"{scheme}://{request.headers.get('host') or request.url.netloc}{root}"
+
+
+def service_path(archive: Archive, request: Request) -> str:
+    """Give the path of the service as the caller sees it: addresses of bulk data begin with it."""
+    return urlsplit(service_url(archive, request)).path
 
 
 class Decoding:

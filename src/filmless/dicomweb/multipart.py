@@ -172,6 +172,14 @@ def part_headers(media_type: str, location: str, length: int) -> list[tuple[str,
     return [("Content-Type", media_type), ("Content-Length", str(length)), ("Content-Location", location)]
 
 
+def documents(boundary: str, media_type: str, bodies: Iterable[bytes]) -> Iterator[bytes]:
+    """Write documents of one media type, each a part."""
+    for body in bodies:
+        yield part_head(boundary, [("Content-Type", media_type), ("Content-Length", str(len(body)))])
+        yield body
+    yield closing(boundary)
+
+
 def closing(boundary: str) -> bytes:
     """Write the end of a multipart body."""
     return f"\r\n--{boundary}--\r\n".encode("latin-1")

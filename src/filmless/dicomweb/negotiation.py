@@ -26,6 +26,8 @@ from filmless.errors import NotAcceptable
 
 DICOM: Final = "application/dicom"
 DICOM_JSON: Final = "application/dicom+json"
+DICOM_XML: Final = "application/dicom+xml"
+JSON: Final = "application/json"
 ZIP: Final = "application/zip"
 MULTIPART: Final = "multipart/related"
 AS_STORED: Final = "*"
@@ -80,7 +82,7 @@ def _ranges(text: str) -> Iterator[MediaRange]:
         name, position = match.group(1).lower(), match.end()
         parameters, position = _parameters(text, position)
         # A plus in a query parameter is a blank there: `accept=image/svg+xml` and its kind.
-        name = name.replace("application/dicom json", DICOM_JSON)
+        name = name.replace("application/dicom json", DICOM_JSON).replace("application/dicom xml", DICOM_XML)
         quality = _quality(parameters.get("q", "1"))
         syntax = parameters.get("transfer-syntax") or None
         is_multipart = name in {MULTIPART, "multipart/*", "multipart/mixed"}
@@ -135,6 +137,38 @@ def choose(ranges: Sequence[MediaRange], offers: Iterable[str]) -> str:
             if wanted.takes(offer):
                 return offer
     raise NotAcceptable(f"this can be given as {', '.join(offers)}; the request accepts none of them")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelForm:
+    """How data sets are sent: as DICOM JSON, as one XML document, or as a multipart of those, one for each."""
+
+    media_type: str
+    is_multipart: bool
+
+    @property
+    def is_xml(self) -> bool:
+        """Whether it is the Native DICOM Model."""
+        return self.media_type == DICOM_XML
+
+
+def choose_model_form(ranges: Sequence[MediaRange], *, is_single: bool) -> ModelForm:
+    """Choose how to send data sets (PS3.18 8.7.3.2). XML of several is always a multipart, however it is asked for.
+
+    Raises
+    ------
+    NotAcceptable: neither form is taken.
+    """
+    for wanted in ranges:
+        if not wanted.is_multipart:
+            for media_type in (DICOM_JSON, JSON):
+                if wanted.takes(media_type):
+                    return ModelForm(media_type, is_multipart=False)
+        if wanted.takes(DICOM_XML):
+            return ModelForm(DICOM_XML, is_multipart=wanted.is_multipart or not is_single)
+    raise NotAcceptable(
+        f'this can be given as {DICOM_JSON} or as {MULTIPART}; type="{DICOM_XML}"; the request accepts neither'
+    )
 
 
 @dataclass(frozen=True, slots=True)

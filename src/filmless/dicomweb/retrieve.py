@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final
@@ -18,6 +19,7 @@ from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicom.syntaxes import EXPLICIT_LE, OCTET_STREAM, get_syntax
+from filmless.dicom.xml import to_xml
 from filmless.dicomweb.answers import (
     PRIVATE,
     REVALIDATE,
@@ -29,20 +31,28 @@ from filmless.dicomweb.answers import (
     principal_of,
     ranged,
     read_range,
+    service_path,
     service_url,
     started,
 )
 from filmless.dicomweb.frames import frame_form, read_frame
-from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head, part_headers
+from filmless.dicomweb.multipart import (
+    closing,
+    content_type,
+    documents,
+    new_boundary,
+    part_head,
+    part_headers,
+)
 from filmless.dicomweb.negotiation import (
     AS_STORED,
     DICOM,
-    DICOM_JSON,
+    DICOM_XML,
     ZIP,
     InstanceForm,
-    MediaRange,
-    choose,
+    ModelForm,
     choose_instance_form,
+    choose_model_form,
     read_accept,
 )
 from filmless.errors import NotAcceptable, NotFound, Refused
@@ -284,36 +294,63 @@ def _one_instance(archive: Archive, record: InstanceRecord, request: Request, fo
 # Metadata -------------------------------------------------------------------------------------------------------------
 
 
-def _json_type(ranges: list[MediaRange]) -> str:
-    return choose(ranges, [DICOM_JSON, "application/json"])
-
-
 def _instance_metadata(archive: Archive, principal: Principal, request: Request) -> Answer:
-    media_type = _json_type(read_accept(request.headers, request.query_params))
+    form = choose_model_form(read_accept(request.headers, request.query_params), is_single=True)
     record = record_of(archive, principal, request, Action.VIEW)
-    etag = f'W/"{record.instance.blob[:40]}-m"'
-    headers = [("Content-Type", media_type), ("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
+    etag = f'W/"{record.instance.blob[:40]}-{_etag_of(form, request)}"'
+    headers = [("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
     if is_fresh(request, etag):
         return not_modified(headers)
-    return Answer(200, headers, metadata.instance_metadata(archive, record))
+    root = service_path(archive, request)
+    if not form.is_xml:
+        headers.insert(0, ("Content-Type", form.media_type))
+        return Answer(200, headers, metadata.instance_metadata(archive, record, root))
+    document = to_xml(metadata.instance_dataset(archive, record, root))
+    if not form.is_multipart:
+        headers.insert(0, ("Content-Type", DICOM_XML))
+        return Answer(200, headers, document)
+    return _documents(headers, iter([document]))
+
+
+def _etag_of(form: ModelForm, request: Request) -> str:
+    """What tells forms of the same metadata apart: addresses in them depend on where the caller sees the service."""
+    root = hashlib.sha256(request.scope.get("root_path", "").encode()).hexdigest()[:4]
+    return f"{form.media_type[-4:]}{'p' if form.is_multipart else ''}-{root}"
+
+
+def _documents(headers: Headers, bodies: Iterator[bytes]) -> Answer:
+    boundary = new_boundary()
+    headers.insert(0, ("Content-Type", content_type(boundary, DICOM_XML)))
+    return Answer(200, headers, pieces=started(documents(boundary, DICOM_XML, bodies)))
 
 
 def _metadata(archive: Archive, principal: Principal, request: Request) -> Answer:
     """Answer with the metadata of a series, or of a study: the stored gzip itself where one will do."""
-    media_type = _json_type(read_accept(request.headers, request.query_params))
+    form = choose_model_form(read_accept(request.headers, request.query_params), is_single=False)
     study, series, _ = uids_of(request)
     require(principal, Action.VIEW, study)
     keys = metadata.find_series(archive, principal, study, series)
     open_study(archive, principal, study)
-    headers = [("Content-Type", media_type), ("Cache-Control", REVALIDATE), ("Vary", "Accept, Accept-Encoding")]
+    root = service_path(archive, request)
+    headers = [("Cache-Control", REVALIDATE), ("Vary", "Accept, Accept-Encoding")]
+    if form.is_xml:
+        state = metadata.state_of(archive, keys)
+        headers.append(("ETag", f'W/"{state}-{_etag_of(form, request)}"'))
+        if is_fresh(request, headers[-1][1]):
+            return not_modified(headers)
+        return _documents(headers, map(to_xml, metadata.datasets(archive, keys, root)))
+    headers.insert(0, ("Content-Type", form.media_type))
     takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
     if len(keys) > 1:
-        pieces = metadata.joined(archive, keys)
+        headers.append(("ETag", f'W/"{metadata.state_of(archive, keys)}-{_etag_of(form, request)}"'))
+        if is_fresh(request, headers[-1][1]):
+            return not_modified(headers)
+        pieces = metadata.joined(archive, keys, root)
         if takes_gzip:
             headers.append(("Content-Encoding", "gzip"))
             pieces = _gzipped(pieces)
         return Answer(200, headers, pieces=started(pieces))
-    packed = metadata.series_metadata(archive, keys[0])
+    packed = metadata.series_metadata(archive, keys[0], root)
     # The last eight bytes of a gzip are the checksum and the length of what is in it.
     etag = f'W/"{packed[-8:].hex()}"'
     headers.append(("ETag", etag))

@@ -16,17 +16,17 @@ from starlette.routing import BaseRoute, Route
 
 from filmless.access.principal import Principal
 from filmless.dicom.dictionary import tag_of, vr_of
+from filmless.dicom.xml import to_xml
 from filmless.dicomweb.answers import principal_of, service_url
-from filmless.errors import NotAcceptable, Refused
+from filmless.dicomweb.multipart import content_type, documents, new_boundary
+from filmless.dicomweb.negotiation import DICOM_XML, ModelForm, choose_model_form, read_accept
+from filmless.errors import Refused
 from filmless.query import attributes as at
 from filmless.query.search import JsonDataset, Level, Options, Query, Wanted, find_page, read_query
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
 
-MEDIA_TYPE: Final = "application/dicom+json"
-_ACCEPTED: Final = {"*/*": MEDIA_TYPE, "application/*": MEDIA_TYPE, MEDIA_TYPE: MEDIA_TYPE}
-_ACCEPTED_JSON: Final = "application/json"
 _GZIP_FROM_BYTES: Final = 1400  # below, the answer is one packet either way
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 _PATH_DEPTH_MAX: Final = 8
@@ -101,9 +101,9 @@ def search(archive: Archive, principal: Principal, resource: Resource, request: 
 
     Raises
     ------
-    Refused: a parameter is not understood. NotAcceptable: the caller takes no DICOM JSON.
+    Refused: a parameter is not understood. NotAcceptable: the caller takes neither DICOM JSON nor XML.
     """
-    media_type = _media_type(request)
+    form = choose_model_form(read_accept(request.headers, request.query_params), is_single=False)
     asked = read_parameters(request.query_params.multi_items())
     for name, tag in (("study", at.STUDY_UID), ("series", at.SERIES_UID)):
         if name in request.path_params:
@@ -124,11 +124,12 @@ def search(archive: Archive, principal: Principal, resource: Resource, request: 
     warnings = _warnings(query, named, has_more=page.has_more)
     if warnings:
         headers["Warning"] = ", ".join(f'299 {service} "{warning}"' for warning in warnings)
-    body = orjson.dumps(page.datasets)
+    media_type, body = _write(form, page.datasets)
     if len(body) >= _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip.compress(body, compresslevel=1, mtime=0)
         headers["Content-Encoding"] = "gzip"
-    return Response(body, headers=headers, media_type=media_type)
+    headers["Content-Type"] = media_type
+    return Response(body, headers=headers)
 
 
 def _limit(archive: Archive, request: Request, asked: Parameters) -> int:
@@ -138,16 +139,13 @@ def _limit(archive: Archive, request: Request, asked: Parameters) -> int:
     return min(default if asked.limit is None else asked.limit, settings.query_page_max)
 
 
-def _media_type(request: Request) -> str:
-    """Choose the media type (PS3.18 8.7.5); the parameter `accept` wins over the header."""
-    accept = request.query_params.get("accept") or request.headers.get("accept") or "*/*"
-    ranges = [part.split(";")[0].strip().lower() for part in accept.split(",")]
-    for name in ranges:
-        if name in _ACCEPTED:
-            return _ACCEPTED[name]
-    if _ACCEPTED_JSON in ranges:
-        return _ACCEPTED_JSON
-    raise NotAcceptable(f"search answers {MEDIA_TYPE}; the request accepts only {accept}")
+def _write(form: ModelForm, datasets: list[JsonDataset]) -> tuple[str, bytes]:
+    """Write matches: the Content-Type and the body."""
+    if not form.is_xml:
+        return form.media_type, orjson.dumps(datasets)
+    boundary = new_boundary()
+    body = b"".join(documents(boundary, DICOM_XML, map(to_xml, datasets)))
+    return content_type(boundary, DICOM_XML), body
 
 
 def read_parameters(items: Iterable[tuple[str, str]]) -> Parameters:
