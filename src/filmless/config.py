@@ -120,6 +120,14 @@ class Settings(BaseSettings):
     series_quiet_s: float = Field(20.0, description="A series without arrivals for so long is packed.", ge=0)
     sweep_interval_s: float = Field(3600.0, description="Time between sweeps for leftovers.", gt=0)
     sweep_age_s: float = Field(600.0, description="Files younger than this are not leftovers yet.", ge=0)
+    scrub_bytes_per_s: int = Field(
+        20 << 20,
+        description="Kept bytes read again each second to verify their digests, over a minute; 0: never.",
+        ge=0,
+    )
+    scrub_round_s: float = Field(
+        30 * 86400.0, description="Time from the start of one verification of everything to the next.", gt=0
+    )
     job_lease_s: float = Field(60.0, description="A job whose worker is silent for so long is given to another.", gt=0)
     job_attempts_max: int = Field(8, description="Attempts before a job is parked.", ge=1)
     job_threads: int = Field(2, description="Jobs that one worker process runs at once.", ge=1, le=64)

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import Table
 
 import make
-from filmless.archive import Archive, jobs
+from filmless.archive import Archive, jobs, walks
 from filmless.archive.jobs import Worker
 from filmless.archive.tables import instances, problems
-from filmless.store import verify as verification
+from filmless.store.damage import Finding
 from filmless.store.receive import Receipt
-from filmless.store.verify import Finding, verify, verify_job
+from filmless.store.verify import verify, verify_job
 
 Send = Callable[..., Receipt]
 Rows = Callable[[Table], list[Any]]
@@ -37,9 +37,10 @@ def test_a_flipped_bit_is_found_and_told(archive: Archive, send: Send, rows: Row
     data = bytearray(archive.blobs.path(key).read_bytes())
     data[position] ^= 0x10
     archive.blobs.path(key).write_bytes(data)
-    assert verify(archive).findings == [Finding(second.SOPInstanceUID, key, "damaged")]
+    assert verify(archive).findings == [Finding(second.StudyInstanceUID, second.SOPInstanceUID, key, "damaged")]
     (problem,) = rows(problems)
-    assert (problem.kind, problem.key) == ("damaged", key)
+    assert (problem.kind, problem.key) == ("damaged", second.SOPInstanceUID)
+    assert second.StudyInstanceUID in problem.what
 
 
 def test_a_lost_blob_is_found_and_settled_when_it_is_sent_again(archive: Archive, send: Send, rows: Rows) -> None:
@@ -47,7 +48,7 @@ def test_a_lost_blob_is_found_and_settled_when_it_is_sent_again(archive: Archive
     send(ds)
     key = bytes(rows(instances)[0].blob).hex()
     archive.blobs.delete(key)
-    assert verify(archive).findings == [Finding(ds.SOPInstanceUID, key, "missing")]
+    assert verify(archive).findings == [Finding(ds.StudyInstanceUID, ds.SOPInstanceUID, key, "missing")]
     assert len(rows(problems)) == 1
     assert send(ds).outcome == "duplicate"
     assert verify(archive).findings == []
@@ -55,7 +56,7 @@ def test_a_lost_blob_is_found_and_settled_when_it_is_sent_again(archive: Archive
 
 
 def test_progress_is_told_and_can_stop_it(archive: Archive, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "_PAGE", 2)
+    monkeypatch.setattr(walks, "_ROWS_AT_ONCE", 2)
     for ds in make.ct_series(5):
         send(ds)
     told: list[tuple[int, int]] = []

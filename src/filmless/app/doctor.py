@@ -17,12 +17,16 @@ import sqlalchemy as sa
 from filmless.access import peers, people
 from filmless.app.screen import SCREEN
 from filmless.archive import Archive, tables
+from filmless.archive.problems import count_problems, list_problems
+from filmless.archive.walks import read_walk
 from filmless.config import Settings, host_and_port
 from filmless.errors import FilmlessError, Refused
+from filmless.store import scrub
 
 GIB = 1 << 30
 CLOCK_OLDEST = 1_767_225_600  # 2026-01-01: an earlier clock is wrong
 CLOCK_SLACK_S = 120
+PROBLEMS_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ def examine(settings: Settings) -> Iterator[Finding]:
     with archive:
         yield from examine_database(archive)
         yield from examine_clock(archive)
+        yield from examine_problems(archive)
+        yield from examine_scrub(archive)
         yield from examine_people(archive)
         yield from examine_ports(settings)
         yield from examine_peers(archive)
@@ -181,6 +187,40 @@ def examine_clock(archive: Archive) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "clock", time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now)))
+
+
+def examine_problems(archive: Archive) -> Iterator[Finding]:
+    """Tell of what was found while serving: damaged or missing bytes, and the like."""
+    with archive.reading() as session:
+        found = list_problems(session, limit=PROBLEMS_TOLD)
+        total = sum(count_problems(session).values())
+    for problem in found:
+        yield Finding("problem", problem.kind, problem.what, problem.what_to_do)
+    if total > len(found):
+        yield Finding("problem", "problems", f"there are {total - len(found)} more", "see Administration")
+
+
+def examine_scrub(archive: Archive) -> Iterator[Finding]:
+    """Look whether the kept bytes are verified as often as the settings want."""
+    if not archive.settings.scrub_bytes_per_s:
+        yield Finding("warning", "scrub", "kept bytes are never verified", "set scrub_bytes_per_s above 0")
+        return
+    with archive.reading() as session:
+        walk = read_walk(session, scrub.WALK)
+    now = time.time()
+    if walk.began_at == 0:
+        yield Finding("ok", "scrub", "has not begun yet: a worker does it")
+    elif walk.is_under_way and now - walk.began_at > 2 * archive.settings.scrub_round_s:
+        began = time.strftime("%Y-%m-%d", time.gmtime(walk.began_at))
+        yield Finding(
+            "warning",
+            "scrub",
+            f"the round that began on {began} is not over ({walk.instances} instances)",
+            "make sure that a worker runs, or set scrub_bytes_per_s higher",
+        )
+    else:
+        state = "under way" if walk.is_under_way else "over"
+        yield Finding("ok", "scrub", f"this round is {state}: {walk.instances} instances, {walk.size_bytes >> 20} MiB")
 
 
 def examine_people(archive: Archive) -> Iterator[Finding]:

@@ -16,7 +16,11 @@ from starlette.types import Receive, Scope, Send
 
 from filmless.access import policy
 from filmless.archive import Archive, tables
+from filmless.archive.problems import count_problems
+from filmless.archive.walks import Walk, read_walk
 from filmless.errors import FilmlessError, NotAllowed
+from filmless.store import scrub
+from filmless.store.damage import KINDS
 
 
 class Health:
@@ -91,6 +95,8 @@ class ArchiveCollector:
                 ).select_from(tables.studies)
             ).one()
             jobs = session.execute(sa.select(tables.jobs.c.state, sa.func.count()).group_by(tables.jobs.c.state)).all()
+            found = count_problems(session)
+            walk = read_walk(session, scrub.WALK)
         yield GaugeMetricFamily("filmless_studies", "Studies kept.", value=sums[0])
         yield GaugeMetricFamily("filmless_instances", "Instances kept.", value=sums[1])
         yield GaugeMetricFamily("filmless_stored_bytes", "Bytes of the instances kept.", value=sums[2])
@@ -98,7 +104,35 @@ class ArchiveCollector:
         for state, count in jobs:
             by_state.add_metric([str(state)], count)
         yield by_state
+        yield from gauge_problems(found)
+        yield from gauge_scrub(walk)
         yield GaugeMetricFamily("filmless_time_seconds", "Our clock, to compare with others'.", value=time.time())
+
+
+def gauge_problems(found: dict[str, int]) -> Iterator[Metric]:
+    """Yield what an administrator must act on; damaged and missing blobs also when there are none."""
+    by_kind = GaugeMetricFamily("filmless_problems", "Problems that need a person, by kind.", labels=["kind"])
+    for kind, count in sorted((dict.fromkeys(KINDS, 0) | found).items()):
+        by_kind.add_metric([kind], count)
+    yield by_kind
+
+
+def gauge_scrub(walk: Walk) -> Iterator[Metric]:
+    """Yield how far the verification of all kept bytes is."""
+    yield GaugeMetricFamily(
+        "filmless_scrub_round_instances", "Instances verified in this round, or the last.", value=walk.instances
+    )
+    yield GaugeMetricFamily(
+        "filmless_scrub_round_bytes", "Bytes verified in this round, or the last.", value=walk.size_bytes
+    )
+    yield GaugeMetricFamily(
+        "filmless_scrub_round_began_seconds", "When this round, or the last, began; 0: none.", value=walk.began_at
+    )
+    yield GaugeMetricFamily(
+        "filmless_scrub_round_ended_seconds",
+        "When the last round that was whole ended; 0: none.",
+        value=walk.ended_at or 0.0,
+    )
 
 
 def read_metrics(archive: Archive) -> bytes:

@@ -18,6 +18,7 @@ from filmless.config import Settings
 from filmless.errors import Unavailable
 from filmless.retrieve.instances import find_instances
 from filmless.retrieve.send import Progress, send
+from filmless.store.scrub import SLICE_S, scrub_job
 from filmless.store.sweep import sweep_job
 from filmless.store.verify import verify_job
 
@@ -32,7 +33,8 @@ def run_worker(settings: Settings, ready: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Archive.open(settings) as archive, alive(archive, "worker"):
         ready()
-        Worker(archive, FUNCTIONS, schedules={"sweep": settings.sweep_interval_s, "tidy": TIDY_INTERVAL_S}).run(stop)
+        schedules = {"sweep": settings.sweep_interval_s, "tidy": TIDY_INTERVAL_S, "scrub": SLICE_S}
+        Worker(archive, FUNCTIONS, schedules=schedules).run(stop)
 
 
 def send_study(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
@@ -65,6 +67,7 @@ def tidy(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
 
 FUNCTIONS: dict[str, JobFunction] = {
     "series_quiet": series_quiet,
+    "scrub": scrub_job,
     "send_study": send_study,
     "sweep": sweep_job,
     "tidy": tidy,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, func, select
 
 from filmless.archive.database import insert_for
 from filmless.archive.tables import problems
@@ -34,6 +34,17 @@ def raise_problem(session: Connection, kind: str, key: str, what: str, what_to_d
             index_elements=["kind", "key"], set_={"what": what, "what_to_do": what_to_do, "last_at": now}
         )
     )
+
+
+def settle_problem(session: Connection, kind: str, key: str) -> None:
+    """Take a problem back; one that was not raised is no error."""
+    session.execute(delete(problems).where(problems.c.kind == kind, problems.c.key == key))
+
+
+def count_problems(session: Connection) -> dict[str, int]:
+    """How many problems there are of each kind."""
+    rows = session.execute(select(problems.c.kind, func.count()).group_by(problems.c.kind))
+    return {str(kind): int(count) for kind, count in rows}
 
 
 def list_problems(session: Connection, limit: int = 200) -> list[Problem]:

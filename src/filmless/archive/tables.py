@@ -277,3 +277,16 @@ processes = Table(
     Column("started_at", Float, nullable=False),
     Column("heartbeat_at", Float, nullable=False),
 )
+
+# Long walks through all instances, by key, that go on where they stopped: the scrub and its like.
+walks = Table(
+    "walks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("position", BigInteger, nullable=False),  # the key of the last instance that is done; 0: none
+    Column("began_at", Float, nullable=False),  # this round, or the last one when it is over
+    Column("ended_at", Float),  # the last round that was whole
+    Column("instances", BigInteger, nullable=False),  # done in this round
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("resume_at", Float, nullable=False),  # not before: what was done too fast is waited for
+)

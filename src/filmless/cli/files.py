@@ -58,7 +58,7 @@ def verify_blobs(data: Data = None, config: Config = None) -> None:
     with open_archive(data, config) as archive, progress_bar("verifying") as on_progress:
         result = verify(archive, on_progress=on_progress)
     for finding in result.findings:
-        typer.echo(f"{finding.kind}\t{finding.sop_instance_uid}\t{finding.blob}")
+        typer.echo(f"{finding.kind}\tstudy {finding.study_instance_uid}\t{finding.sop_instance_uid}\t{finding.blob}")
     typer.echo(f"{result.checked} instances read, {result.size_bytes} bytes good, {len(result.findings)} not good")
     if result.findings:
         raise typer.Exit(1)

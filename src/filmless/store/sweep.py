@@ -22,9 +22,10 @@ from filmless.archive import Archive
 from filmless.archive.blobs import Blobs
 from filmless.archive.jobs import JobContext
 from filmless.archive.limits import scan_limits
-from filmless.archive.problems import raise_problem
 from filmless.archive.tables import instances, series
+from filmless.archive.walks import find_stored
 from filmless.errors import Conflict, NotFound, Refused
+from filmless.store.damage import Finding, tell
 from filmless.store.facts import read_facts
 from filmless.store.receive import find_kept, keep, record_refusal
 
@@ -171,18 +172,8 @@ def _adopt(archive: Archive, principal: Principal, key: str, result: SweepResult
 def _tell_missing(archive: Archive, key: str, result: SweepResult) -> None:
     with archive.transaction() as session:
         query = select(instances.c.sop_instance_uid).where(instances.c.blob == bytes.fromhex(key))
-        uids = list(session.scalars(query))
-        for uid in uids:  # none when it was deleted meanwhile
-            tell_missing(session, uid, key)
-            result.missing += 1
-
-
-def tell_missing(session: Any, sop_instance_uid: str, key: str) -> None:
-    """Raise the problem of an instance whose blob is gone."""
-    raise_problem(
-        session,
-        "missing",
-        key,
-        f"the bytes of instance {sop_instance_uid} are gone (blob {key})",
-        "Restore the file from a backup, or have the instance sent again.",
-    )
+        for uid in list(session.scalars(query)):  # none when it was deleted meanwhile
+            stored = find_stored(session, uid)
+            if stored is not None:
+                tell(session, SYSTEM("sweep"), Finding(stored.study_instance_uid, uid, key, "missing"))
+                result.missing += 1

@@ -1,33 +1,21 @@
-"""Re-reads every blob and compares it with its digest: what the disk lost is told before anybody needs it."""
+"""Re-reads every blob at once and compares it with its digest: `filmless verify`. The scrub does it all the time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import structlog
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import func, select
 
+from filmless.access.principal import SYSTEM
 from filmless.archive import Archive
 from filmless.archive.jobs import JobContext
-from filmless.archive.problems import raise_problem
-from filmless.archive.tables import instances, problems
-from filmless.errors import NotFound
-from filmless.store.sweep import tell_missing
+from filmless.archive.tables import instances
+from filmless.archive.walks import find_stored, stored_after
+from filmless.store.damage import Finding, examine, forget, known_findings
 
-logger = structlog.get_logger()
-
-_PAGE: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """An instance whose bytes are not what was received."""
-
-    sop_instance_uid: str
-    blob: str
-    kind: str  # damaged or missing
+_KNOWN_AT_ONCE: Final = 500
 
 
 @dataclass(slots=True)
@@ -44,72 +32,33 @@ def verify(archive: Archive, *, on_progress: Callable[[int, int], None] = lambda
 
     Each finding is raised as a problem; problems that are gone are settled. Raises Unavailable.
     """
+    principal = SYSTEM("verify")
     with archive.reading() as session:
         total = session.execute(select(func.count()).select_from(instances)).scalar_one()
     result = VerifyResult()
-    for sop_instance_uid, blob in _blobs(archive):
-        kind = _state_of(archive, blob)
-        if kind == "missing" and _is_gone(archive, sop_instance_uid):
-            continue
+    for stored in stored_after(archive, 0):
+        finding = examine(archive, principal, stored)
         result.checked += 1
-        if kind is None:
-            result.size_bytes += archive.blobs.length(blob) or 0
+        if finding is None:
+            result.size_bytes += stored.length_bytes
         else:
-            finding = Finding(sop_instance_uid, blob, kind)
             result.findings.append(finding)
-            logger.error("blob_not_intact", sop_instance_uid=sop_instance_uid, blob=blob, kind=kind)
-            with archive.transaction() as session:
-                _tell(session, finding)
         on_progress(result.checked, total)
-    with archive.transaction() as session:
-        found = [finding.blob for finding in result.findings]
-        is_of_ours = problems.c.kind.in_(("damaged", "missing"))
-        known = session.execute(select(problems.c.kind, problems.c.key).where(is_of_ours)).all()
-        for row in known:
-            if row.key not in found:
-                session.execute(delete(problems).where(problems.c.kind == row.kind, problems.c.key == row.key))
+    forget_deleted(archive)
     return result
+
+
+def forget_deleted(archive: Archive) -> None:
+    """Take back the problems of instances that are no longer kept."""
+    seen_before = float("inf")
+    with archive.reading() as session:
+        known = known_findings(session, seen_before, _KNOWN_AT_ONCE)
+        gone = [uid for uid in known if find_stored(session, uid) is None]
+    with archive.transaction() as session:
+        for uid in gone:
+            forget(session, uid)
 
 
 def verify_job(archive: Archive, _args: dict[str, Any], job: JobContext) -> None:
     """Verification as a job, with progress."""
     verify(archive, on_progress=lambda done, total: job.report(done / max(total, 1), f"{done} of {total}"))
-
-
-def _blobs(archive: Archive) -> Iterator[tuple[str, str]]:
-    last = 0
-    while True:
-        query = select(instances.c.id, instances.c.sop_instance_uid, instances.c.blob).where(instances.c.id > last)
-        with archive.reading() as session:
-            rows = session.execute(query.order_by(instances.c.id).limit(_PAGE)).all()
-        yield from ((row.sop_instance_uid, bytes(row.blob).hex()) for row in rows)
-        if len(rows) < _PAGE:
-            return
-        last = rows[-1].id
-
-
-def _state_of(archive: Archive, blob: str) -> str | None:
-    try:
-        return None if archive.blobs.digest(blob) == blob else "damaged"
-    except NotFound:
-        return "missing"
-
-
-def _is_gone(archive: Archive, sop_instance_uid: str) -> bool:
-    """Whether the instance was deleted since its row was read."""
-    with archive.reading() as session:
-        query = select(instances.c.id).where(instances.c.sop_instance_uid == sop_instance_uid)
-        return session.execute(query).first() is None
-
-
-def _tell(session: Connection, finding: Finding) -> None:
-    if finding.kind == "missing":
-        tell_missing(session, finding.sop_instance_uid, finding.blob)
-        return
-    raise_problem(
-        session,
-        "damaged",
-        finding.blob,
-        f"the bytes of instance {finding.sop_instance_uid} do not match their digest (blob {finding.blob})",
-        "Check the disk. Restore the file from a backup, or have the instance sent again: that replaces it.",
-    )

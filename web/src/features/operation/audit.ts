@@ -30,6 +30,10 @@ export const AUDIT_ACTIONS = [
   'queue_pause',
   'queue_resume',
   'conflict_resolve',
+  'blob_damaged',
+  'blob_missing',
+  'blob_good_again',
+  'blob_repaired',
 ] as const;
 
 export interface AuditForm {

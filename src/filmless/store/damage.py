@@ -1,0 +1,145 @@
+"""Bytes that are not what was received: how they are found, told, and settled once they are good again.
+
+A damaged or missing blob is a problem of its instance, with the study's name, until its bytes match their digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import structlog
+from sqlalchemy import Connection, Delete, delete, select
+
+from filmless.access import audit
+from filmless.access.principal import Principal
+from filmless.archive import Archive
+from filmless.archive.events import publish
+from filmless.archive.problems import raise_problem
+from filmless.archive.tables import problems
+from filmless.archive.walks import Stored, find_stored
+from filmless.errors import NotFound
+
+logger = structlog.get_logger()
+
+Kind = Literal["damaged", "missing"]
+KINDS: Final = ("damaged", "missing")
+
+_WHAT_TO_DO: Final = {
+    "damaged": "Check the disk. Restore the file from a backup, or have the study sent again: that replaces it.",
+    "missing": "Check that the disk is there. Restore the file from a backup, or have the study sent again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An instance whose bytes are not what was received."""
+
+    study_instance_uid: str
+    sop_instance_uid: str
+    blob: str
+    kind: Kind
+
+
+def examine(
+    archive: Archive, principal: Principal, stored: Stored, on_read: Callable[[int], None] = lambda _length: None
+) -> Finding | None:
+    """Read the bytes of an instance and compare them with their digest: None when they are good.
+
+    A finding is raised as a problem; one that is good again is settled. `on_read` hears of each piece that was read,
+    in bytes, and may wait or raise. Raises Unavailable.
+    """
+    kind = _state_of(archive, stored.blob, on_read)
+    with archive.reading() as session:
+        current = find_stored(session, stored.sop_instance_uid)
+        is_known = _is_known(session, stored.sop_instance_uid)
+    if current is None or current.blob != stored.blob:  # deleted or replaced meanwhile
+        return None
+    if kind is None:
+        if is_known:
+            with archive.transaction() as session:
+                settle(session, principal, stored)
+        return None
+    finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, kind)
+    with archive.transaction() as session:
+        tell(session, principal, finding)
+    return finding
+
+
+def tell(session: Connection, principal: Principal, finding: Finding) -> None:
+    """Raise the problem of an instance; the first time also in the audit trail and to the screens."""
+    is_new = not _is_known(session, finding.sop_instance_uid, finding.kind)
+    others = [kind for kind in KINDS if kind != finding.kind]
+    session.execute(_problems_of(finding.sop_instance_uid, *others))
+    state = "are gone" if finding.kind == "missing" else "do not match their digest"
+    raise_problem(
+        session,
+        finding.kind,
+        finding.sop_instance_uid,
+        f"The bytes of instance {finding.sop_instance_uid} of study {finding.study_instance_uid} {state}"
+        f" (blob {finding.blob}).",
+        _WHAT_TO_DO[finding.kind],
+    )
+    if is_new:
+        _record(session, principal, f"blob_{finding.kind}", "failed", finding.study_instance_uid, finding)
+        logger.error("blob_not_intact", sop_instance_uid=finding.sop_instance_uid, blob=finding.blob, kind=finding.kind)
+
+
+def settle(session: Connection, principal: Principal, stored: Stored, *, action: str = "blob_good_again") -> None:
+    """Take the problem of an instance back: its bytes are what was received."""
+    session.execute(_problems_of(stored.sop_instance_uid, *KINDS))
+    finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, "damaged")
+    _record(session, principal, action, "success", stored.study_instance_uid, finding)
+
+
+def forget(session: Connection, sop_instance_uid: str) -> None:
+    """Take the problem of an instance back that is no longer kept."""
+    session.execute(_problems_of(sop_instance_uid, *KINDS))
+
+
+def known_findings(session: Connection, seen_before: float, limit: int) -> list[str]:
+    """The SOP Instance UIDs with a problem that was last seen before a time, the longest ago first."""
+    query = select(problems.c.key).where(problems.c.kind.in_(KINDS), problems.c.last_at < seen_before)
+    return list(session.scalars(query.order_by(problems.c.last_at).limit(limit)))
+
+
+def _state_of(archive: Archive, blob: str, on_read: Callable[[int], None]) -> Kind | None:
+    sha256 = hashlib.sha256()
+    try:
+        for piece in archive.blobs.stream(blob):
+            sha256.update(piece)
+            on_read(len(piece))
+    except NotFound:
+        return "missing"
+    return None if sha256.hexdigest() == blob else "damaged"
+
+
+def _is_known(session: Connection, sop_instance_uid: str, *kinds: str) -> bool:
+    query = select(problems.c.kind).where(problems.c.kind.in_(kinds or KINDS), problems.c.key == sop_instance_uid)
+    return session.execute(query).first() is not None
+
+
+def _problems_of(sop_instance_uid: str, *kinds: str) -> Delete:
+    return delete(problems).where(problems.c.kind.in_(kinds), problems.c.key == sop_instance_uid)
+
+
+def _record(
+    session: Connection,
+    principal: Principal,
+    action: str,
+    outcome: audit.Outcome,
+    study_instance_uid: str,
+    finding: Finding,
+) -> None:
+    audit.record(
+        session,
+        principal,
+        action,
+        outcome=outcome,
+        study_instance_uid=study_instance_uid,
+        object=finding.sop_instance_uid,
+        detail={"blob": finding.blob},
+    )
+    publish(session, "problem", study_instance_uid)  # for administrators: it is about no study that others may open
