@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from filmless.dimse.limits import Limits
@@ -40,6 +40,37 @@ class Settings(BaseSettings):
     cors_origins: str = Field(
         "", description="Origins, separated by commas, whose pages may use DICOMweb with a token; empty: none."
     )
+
+    # Blobs in a bucket (S3, or what speaks like it; Azure; Google), in place of the data folder
+    blobs_url: str | None = Field(
+        None, description="s3://bucket/prefix, az://container/prefix or gs://bucket/prefix; unset: the data folder."
+    )
+    blobs_endpoint: str | None = Field(
+        None, description="https:// address of an S3 server that is not Amazon's; unset: Amazon's of the region."
+    )
+    blobs_region: str | None = Field(None, description="Region of the bucket; unset: AWS_REGION, else us-east-1.")
+    blobs_access_key_id: str | None = Field(
+        None,
+        description="Access key (Azure: account name); unset: AWS_, AZURE_ or GOOGLE_ variables, or the machine.",
+    )
+    blobs_secret_access_key: SecretStr | None = Field(
+        None, description="Its secret (Azure: account key). Better in the environment than in a file; never logged."
+    )
+    blobs_path_style: bool | None = Field(
+        None, description="Whether the bucket is named in the path, not in the host; unset: yes with blobs_endpoint."
+    )
+    blobs_ca_certificates: Path | None = Field(
+        None, description="PEM authorities of the endpoint, besides those of the system."
+    )
+    blobs_connect_timeout_s: float = Field(5.0, description="Longest wait for a connection to the bucket.", gt=0)
+    blobs_timeout_s: float = Field(
+        20.0, description="Longest time of one request to the bucket; no further attempt begins after it.", gt=0
+    )
+    blobs_retries: int = Field(3, description="Further attempts of a request that the bucket failed.", ge=0, le=100)
+    blobs_part_bytes: int = Field(
+        8 << 20, description="Longer blobs are sent and fetched in parts of this length.", ge=5 << 20, le=1 << 30
+    )
+    blobs_parts_at_once: int = Field(2, description="Parts of one blob sent at once.", ge=1, le=64)
 
     # TLS (PEM files)
     http_tls_certificate: Path | None = Field(None, description="PEM certificate chain of the web server.")

@@ -11,13 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from filmless.archive.blobs import Blobs
-from filmless.errors import NotFound, Unavailable
+from filmless.archive.blobs import Blobs, copy_blob, open_store
+from filmless.archive.disk import DiskBlobs
+from filmless.errors import Damaged, NotFound, Unavailable
+from stored import flip_bit, in_bucket
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
-    return Blobs(tmp_path / "blobs", suffix=".dcm", reserve_bytes=0)
+def blobs(tmp_path: Path, shape: str, request: pytest.FixtureRequest) -> Blobs:
+    if shape == "embedded":
+        return DiskBlobs(tmp_path / "blobs", suffix=".dcm", reserve_bytes=0)
+    return open_store(in_bucket(tmp_path, request.getfixturevalue("servers"))).blobs
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> DiskBlobs:
+    return DiskBlobs(tmp_path / "blobs", suffix=".dcm", reserve_bytes=0)
 
 
 def put(blobs: Blobs, data: bytes, piece_bytes: int = 1 << 30) -> str:
@@ -36,8 +45,20 @@ def test_what_was_written_is_read(blobs: Blobs, length: int, piece_bytes: int) -
     data = os.urandom(length)
     key = put(blobs, data, piece_bytes)
     assert key == hashlib.sha256(data).hexdigest()
-    assert blobs.path(key).read_bytes() == blobs.read(key) == b"".join(blobs.stream(key)) == data
-    assert blobs.path(key) == blobs.root / key[:3] / f"{key}.dcm"
+    assert blobs.read(key) == b"".join(blobs.stream(key)) == data
+    assert blobs.length(key) == length
+    with blobs.reader(key) as reader:
+        assert reader.length == length
+        assert reader.read_at(length // 2, 1000) == data[length // 2 : length // 2 + 1000]
+        assert bytes(reader.map()[:]) == data
+    with os.fdopen(blobs.open(key), "rb") as file:
+        assert file.read() == data
+
+
+def test_a_blob_on_disk_is_a_file_of_its_name(disk: DiskBlobs) -> None:
+    key = put(disk, b"data")
+    assert disk.local_path(key) == disk.root / key[:3] / f"{key}.dcm"
+    assert disk.path(key).read_bytes() == b"data"
 
 
 @pytest.mark.parametrize("length", LENGTHS[1:])
@@ -54,12 +75,12 @@ def test_a_writer_can_be_read_while_it_is_written(blobs: Blobs, length: int) -> 
         assert bytes(writer.map()[:]) == data if length <= 1 << 20 else True
 
 
-def test_nothing_is_there_before_finish_and_nothing_after_abort(blobs: Blobs) -> None:
-    with blobs.create() as writer:
+def test_nothing_is_there_before_finish_and_nothing_after_abort(disk: DiskBlobs) -> None:
+    with disk.create() as writer:
         writer.write(bytes(2 << 20))
-        assert list(blobs.keys()) == []
+        assert list(disk.keys()) == []
         writer.abort()
-    assert list(blobs.incoming.iterdir()) == []
+    assert list(disk.incoming.iterdir()) == []
 
 
 def test_ranges_are_read_and_streamed(blobs: Blobs) -> None:
@@ -77,73 +98,73 @@ def test_a_blob_that_is_not_there_is_not_found_before_the_first_piece(blobs: Blo
     blobs.delete("ab" * 32)
 
 
-def test_a_stream_that_nobody_reads_closes_its_file(blobs: Blobs) -> None:
-    key = put(blobs, b"x" * 100)
+def test_a_stream_that_nobody_reads_closes_its_file(disk: DiskBlobs) -> None:
+    key = put(disk, b"x" * 100)
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(50):
-        blobs.stream(key)
+        disk.stream(key)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_the_same_bytes_again_are_one_blob_with_the_time_of_the_first(blobs: Blobs) -> None:
-    key = put(blobs, b"same")
-    os.utime(blobs.path(key), (1000, 1000))
-    assert put(blobs, b"same") == key
-    assert list(blobs.keys()) == [key]
-    assert blobs.path(key).stat().st_mtime == 1000
+def test_the_same_bytes_again_are_one_blob_with_the_time_of_the_first(disk: DiskBlobs) -> None:
+    key = put(disk, b"same")
+    os.utime(disk.path(key), (1000, 1000))
+    assert put(disk, b"same") == key
+    assert list(disk.keys()) == [key]
+    assert disk.path(key).stat().st_mtime == 1000
 
 
-def test_sending_again_heals_a_damaged_blob(blobs: Blobs) -> None:
-    key = put(blobs, b"whole")
-    blobs.path(key).write_bytes(b"wh0le")
-    assert blobs.digest(key) != key
-    put(blobs, b"whole")
-    assert blobs.digest(key) == key
+def test_sending_again_heals_a_damaged_blob(disk: DiskBlobs) -> None:
+    key = put(disk, b"whole")
+    disk.path(key).write_bytes(b"wh0le")
+    assert disk.digest(key) != key
+    put(disk, b"whole")
+    assert disk.digest(key) == key
 
 
-def test_keys_are_listed_in_order_and_other_files_are_not(blobs: Blobs) -> None:
-    keys = sorted(put(blobs, bytes([number])) for number in range(50))
-    (blobs.root / "ab").mkdir(exist_ok=True)
-    (blobs.root / "ab" / "notes.txt").write_text("not a blob")
-    (blobs.root / "swept").touch()
-    assert list(blobs.keys()) == keys
+def test_keys_are_listed_in_order_and_other_files_are_not(disk: DiskBlobs) -> None:
+    keys = sorted(put(disk, bytes([number])) for number in range(50))
+    (disk.root / "ab").mkdir(exist_ok=True)
+    (disk.root / "ab" / "notes.txt").write_text("not a blob")
+    (disk.root / "swept").touch()
+    assert list(disk.keys()) == keys
 
 
-def test_keys_that_came_between_two_times_are_listed(blobs: Blobs) -> None:
-    keys = [put(blobs, bytes([number])) for number in range(3)]
+def test_keys_that_came_between_two_times_are_listed(disk: DiskBlobs) -> None:
+    keys = [put(disk, bytes([number])) for number in range(3)]
     for number, key in enumerate(keys):
-        os.utime(blobs.path(key), (1000 * number, 1000 * number))
-    assert list(blobs.keys_changed(500, 1500)) == [keys[1]]
+        os.utime(disk.path(key), (1000 * number, 1000 * number))
+    assert list(disk.keys_changed(500, 1500)) == [keys[1]]
 
 
 def test_a_failure_after_the_rename_does_not_take_the_blob_of_others(
-    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+    disk: DiskBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = put(blobs, b"kept")
+    key = put(disk, b"kept")
 
     def broken(_descriptor: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch, pytest.raises(Unavailable, match="input/output error"):
         patch.setattr(os, "fsync", broken)
-        put(blobs, b"kept")
-    assert blobs.read(key) == b"kept"
+        put(disk, b"kept")
+    assert disk.read(key) == b"kept"
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("call", ["open", "write", "fdatasync", "rename"])
 def test_an_outage_of_the_disk_is_unavailable_and_leaves_nothing(
-    blobs: Blobs, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+    disk: DiskBlobs, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     def broken(*_args: object, **_options: object) -> None:
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as patch, pytest.raises(Unavailable):
         patch.setattr(os, call, broken)
-        put(blobs, b"x" * 100)
-    assert list(blobs.incoming.iterdir()) == []
-    assert list(blobs.keys()) == []
-    put(blobs, b"x" * 100)
+        put(disk, b"x" * 100)
+    assert list(disk.incoming.iterdir()) == []
+    assert list(disk.keys()) == []
+    put(disk, b"x" * 100)
 
 
 @pytest.fixture
@@ -161,7 +182,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_really_full_is_unavailable_until_there_is_room(small_disk: Path) -> None:
-    blobs = Blobs(small_disk / "blobs", suffix=".dcm", reserve_bytes=0)
+    blobs = DiskBlobs(small_disk / "blobs", suffix=".dcm", reserve_bytes=0)
     keys = []
     with pytest.raises(Unavailable, match="no space is left on the disk"):
         for _ in range(10):
@@ -172,7 +193,37 @@ def test_a_disk_that_is_really_full_is_unavailable_until_there_is_room(small_dis
 
 
 def test_the_reserve_is_kept_free(small_disk: Path) -> None:
-    blobs = Blobs(small_disk / "blobs", suffix=".dcm", reserve_bytes=1 << 30)
+    blobs = DiskBlobs(small_disk / "blobs", suffix=".dcm", reserve_bytes=1 << 30)
     with pytest.raises(Unavailable, match="kept in reserve") as told:
         blobs.create()
     assert told.value.retry_after_s == 60
+
+
+def test_a_blob_moves_to_others_and_can_be_moved_again(blobs: Blobs, disk: DiskBlobs, tmp_path: Path) -> None:
+    other = DiskBlobs(tmp_path / "other", suffix=".dcm", reserve_bytes=0)
+    key = put(blobs, b"data")
+    for _ in range(2):
+        blobs.move_to(other, key)
+        assert (blobs.length(key), other.read(key)) == (None, b"data")
+    with pytest.raises(NotFound):
+        blobs.move_to(other, "ab" * 32)
+
+
+def test_a_copy_is_compared_with_its_digest(blobs: Blobs, tmp_path: Path) -> None:
+    other = DiskBlobs(tmp_path / "other", suffix=".dcm", reserve_bytes=0)
+    key = put(blobs, b"data" * 1000)
+    assert copy_blob(blobs, other, key) == 4000
+    other.delete(key)
+    flip_bit(blobs, key, 77)
+    with pytest.raises(Damaged, match=key):
+        copy_blob(blobs, other, key)
+    assert other.length(key) is None
+    assert list(other.incoming.iterdir()) == []
+
+
+def test_a_note_is_read_as_it_was_written_last(blobs: Blobs) -> None:
+    assert blobs.read_note("swept") is None
+    blobs.write_note("swept", "one")
+    blobs.write_note("swept", "two")
+    assert blobs.read_note("swept") == "two"
+    assert list(blobs.keys()) == []

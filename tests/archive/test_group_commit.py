@@ -15,11 +15,7 @@ from filmless.archive.tables import uids
 from filmless.config import Settings
 from filmless.errors import Unavailable
 
-
-@pytest.fixture(params=["sqlite"])
-def engine_name(request: pytest.FixtureRequest) -> str:
-    """PostgreSQL commits in groups by itself."""
-    return str(request.param)
+pytestmark = pytest.mark.embedded  # PostgreSQL commits in groups by itself
 
 
 def add(archive: Archive, uid: str) -> None:

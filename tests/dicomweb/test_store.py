@@ -21,6 +21,7 @@ from filmless.access.tables import audit
 from filmless.archive import Archive
 from filmless.archive.tables import conflicts, instances
 from filmless.errors import Unavailable
+from stored import waiting_files
 
 Store = Callable[..., Dataset]
 REFERENCED, FAILED, OTHERS = "00081199", "00081198", "0008119A"
@@ -166,7 +167,7 @@ def test_a_full_disk_is_503_and_says_when_to_come_again(client: TestClient, monk
     def full(*_: Any, **__: Any) -> None:
         raise Unavailable("no space left", retry_after_s=60)
 
-    monkeypatch.setattr("filmless.archive.blobs.Blobs.require_room", full)
+    monkeypatch.setattr("filmless.archive.writing.Incoming.require_room", full)
     response = post(client, [make.part10(make.ct_slice())])
     assert response.status_code == 503
     assert response.headers["retry-after"] == "60"
@@ -270,7 +271,7 @@ def test_a_sender_that_goes_away_leaves_no_half_instance(archive: Archive, radio
     answers = asyncio.run(_send(Mounted(archive, radiologist), pieces, kind, cut_after=3))
     assert answers == []
     assert count(archive) == 0
-    assert list(archive.blobs.incoming.iterdir()) == []
+    assert waiting_files(archive) == []
 
 
 def test_a_bug_in_one_part_does_not_take_the_others_with_it(

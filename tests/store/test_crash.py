@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from filmless.archive.tables import headers, instances, series, studies
 from filmless.config import Settings
 from filmless.store.sweep import sweep
 from filmless.store.verify import verify
+from stored import as_flags, waiting_files
 
 WRITER = """
-import io, sys, threading
+import io, json, sys, threading
 from pathlib import Path
 import make
 from filmless.access.principal import SYSTEM
@@ -26,7 +28,7 @@ from filmless.archive import Archive
 from filmless.config import Settings
 from filmless.store.receive import receive
 
-archive = Archive.open(Settings(data=Path(sys.argv[1]), database_url=sys.argv[2] or None))
+archive = Archive.open(Settings(**json.loads(sys.argv[1])))
 mutex = threading.Lock()
 
 def send():
@@ -48,7 +50,7 @@ def store_until_killed(settings: Settings, seconds: float) -> list[str]:
     """Store from four threads, kill without warning; the UIDs whose success was told."""
     search = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
     program = f"import sys; sys.path[:0] = {search!r}\n{WRITER}"
-    command = [sys.executable, "-c", program, str(settings.data), settings.database_url or ""]
+    command = [sys.executable, "-c", program, json.dumps(as_flags(settings))]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first = process.stdout.readline()
@@ -75,7 +77,7 @@ def test_everything_that_was_told_is_there_after_a_kill(settings: Settings) -> N
         result = verify(archive)
         assert result.findings == []
         assert result.checked == len(list(archive.blobs.keys())) >= len(told)
-        assert list(archive.blobs.incoming.iterdir()) == []
+        assert waiting_files(archive) == []
         with archive.reading() as session:
             counted = select(instances.c.series_key, func.count()).group_by(instances.c.series_key)
             kept = select(series.c.id, series.c.number_of_series_related_instances)

@@ -34,6 +34,7 @@ from filmless.config import Settings
 from filmless.dicom.frames import FrameTable
 from filmless.errors import Conflict, Mismatch, NotAllowed, Refused, Unavailable
 from filmless.store.receive import Receipt, begin, receive
+from stored import waiting_files
 from waiting import until
 
 Send = Callable[..., Receipt]
@@ -200,7 +201,7 @@ def test_a_missing_uid_is_refused_with_the_reason_and_recorded(
     assert name in refusal.reason
     assert (entry.action, entry.outcome) == ("store", "refused")
     assert rows(instances) == []
-    assert list(archive.blobs.keys()) == list(archive.blobs.incoming.iterdir()) == []
+    assert list(archive.blobs.keys()) == waiting_files(archive) == []
 
 
 def test_a_missing_sop_class_is_taken_from_group_2(send: Send, rows: Rows) -> None:
@@ -274,7 +275,7 @@ def test_a_reception_that_is_aborted_leaves_nothing(archive: Archive, sender: Pr
     )
     reception.write(bytes(3 << 20))
     reception.abort()
-    assert list(archive.blobs.incoming.iterdir()) == []
+    assert waiting_files(archive) == []
     assert rows(instances) == rows(refusals) == []
 
 
@@ -290,7 +291,7 @@ def test_an_instance_that_is_too_long_is_refused(settings: Settings, sender: Pri
     with Archive.open(settings.model_copy(update={"instance_max_bytes": 1 << 20})) as archive:
         with pytest.raises(Refused, match="instance_max_bytes"):
             receive(archive, sender, io.BytesIO(make.part10(make.ct_slice(rows=1024))))
-        assert list(archive.blobs.incoming.iterdir()) == []
+        assert waiting_files(archive) == []
 
 
 def test_a_long_instance_is_read_by_its_head(archive: Archive, send: Send, rows: Rows) -> None:
@@ -448,9 +449,9 @@ def test_a_full_disk_is_unavailable_and_service_resumes_by_itself(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
         with pytest.raises(Unavailable, match="no space is left on the disk"):
-            send(make.ct_slice())
+            send(make.ct_slice(rows=1024))
     assert rows(instances) == []
-    assert list(archive.blobs.incoming.iterdir()) == []
+    assert waiting_files(archive) == []
     assert send(make.ct_slice()).outcome == "stored"
 
 

@@ -52,9 +52,8 @@ def test_nothing_is_left_out_and_nothing_differs(filled: Settings) -> None:
     assert (result.differences, result.refused, result.not_carried_over) == ([], [], [])
 
 
-def test_the_new_index_equals_the_old(filled: Settings, engine_name: str) -> None:
-    if engine_name != "sqlite":
-        pytest.skip("the old rows of a server's database are not kept")
+@pytest.mark.embedded  # the old rows of a server's database are not kept
+def test_the_new_index_equals_the_old(filled: Settings) -> None:
     result = reindex(filled)
     old = Database(
         filled.model_copy(update={"database_url": f"sqlite:///{filled.data.absolute()}/filmless.db.before-reindex"})
@@ -90,9 +89,8 @@ def test_what_no_blob_can_tell_is_carried_over(filled: Settings) -> None:
         assert session.execute(select(func.count()).select_from(jobs)).scalar_one() == waiting
 
 
-def test_an_index_that_is_damaged_is_rebuilt(filled: Settings, engine_name: str) -> None:
-    if engine_name != "sqlite":
-        pytest.skip("a server's database is no file of ours")
+@pytest.mark.embedded  # a server's database is no file of ours
+def test_an_index_that_is_damaged_is_rebuilt(filled: Settings) -> None:
     with Archive.open(filled) as archive, archive.reading() as session:
         count = session.execute(select(func.count()).select_from(instances)).scalar_one()
     (filled.data / "filmless.db").write_bytes(b"not a database" * 1000)
@@ -103,9 +101,8 @@ def test_an_index_that_is_damaged_is_rebuilt(filled: Settings, engine_name: str)
         assert session.execute(select(func.count()).select_from(instances)).scalar_one() == count
 
 
-def test_an_index_that_is_gone_is_rebuilt(filled: Settings, engine_name: str) -> None:
-    if engine_name != "sqlite":
-        pytest.skip("a server's database is no file of ours")
+@pytest.mark.embedded  # a server's database is no file of ours
+def test_an_index_that_is_gone_is_rebuilt(filled: Settings) -> None:
     for path in filled.data.glob("filmless.db*"):
         path.unlink()
     assert reindex(filled).instances > 100

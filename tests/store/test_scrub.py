@@ -20,6 +20,7 @@ from filmless.errors import Unavailable
 from filmless.store import scrub as scrubbing
 from filmless.store.receive import Receipt
 from filmless.store.scrub import SLICE_S, scrub, scrub_job
+from stored import flip_bit, overwrite
 
 Send = Callable[..., Receipt]
 Rows = Callable[[Table], list[Any]]
@@ -47,8 +48,8 @@ def slow(settings: Settings) -> Iterator[Archive]:
 def damage(archive: Archive, ds: Dataset, rows: Rows) -> bytes:
     """Flip a bit of an instance's file; returns what it was."""
     (blob,) = (bytes(row.blob).hex() for row in rows(instances) if row.sop_instance_uid == ds.SOPInstanceUID)
-    good = archive.blobs.path(blob).read_bytes()
-    archive.blobs.path(blob).write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    good = archive.blobs.read(blob)
+    flip_bit(archive.blobs, blob, -1)
     return good
 
 
@@ -94,7 +95,7 @@ def test_a_damaged_blob_is_a_problem_that_names_the_study_until_it_is_good_again
     assert (problem.kind, problem.key) == ("damaged", second.SOPInstanceUID)
     assert second.StudyInstanceUID in problem.what
     assert "sent again" in problem.what_to_do
-    archive.blobs.path(rows(instances)[1].blob.hex()).write_bytes(good)
+    overwrite(archive.blobs, bytes(rows(instances)[1].blob).hex(), good)
     look_again_now(archive)
     scrub(archive)
     assert rows(problems) == []

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ from filmless.config import Settings
 from filmless.errors import Conflict
 from filmless.store.receive import Receipt
 from filmless.store.sweep import SweepResult, sweep
+from stored import flip_bit
 
 Send = Callable[..., Receipt]
+Later = Callable[[], None]
 Rows = Callable[[Table], list[Any]]
 
 
@@ -32,9 +35,14 @@ def age(path: Path, seconds: float = 3600.0) -> None:
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-def age_all(archive: Archive) -> None:
-    for key in archive.blobs.keys():  # noqa: SIM118 - not a dict
-        age(archive.blobs.path(key))
+@pytest.fixture
+def an_hour_later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Put the sweep's clock forward, so that all that is there is old."""
+
+    def put_forward() -> None:
+        monkeypatch.setattr("filmless.store.sweep.time", SimpleNamespace(time=lambda: time.time() + 3600.0))
+
+    return put_forward
 
 
 def forget_rows(archive: Archive) -> None:
@@ -42,14 +50,14 @@ def forget_rows(archive: Archive) -> None:
     with archive.transaction() as session:
         for table in (headers, instances, series, studies):
             session.execute(table.delete())
-    age_all(archive)
 
 
-def test_a_blob_without_a_row_is_adopted(archive: Archive, send: Send, rows: Rows) -> None:
+def test_a_blob_without_a_row_is_adopted(archive: Archive, an_hour_later: Later, send: Send, rows: Rows) -> None:
     ds = make.ct_slice()
     send(ds)
     (before,) = rows(instances)
     forget_rows(archive)
+    an_hour_later()
     assert sweep(archive) == SweepResult(adopted=1)
     (after,) = rows(instances)
     assert (after.sop_instance_uid, after.blob, after.flags) == (before.sop_instance_uid, before.blob, before.flags)
@@ -57,28 +65,29 @@ def test_a_blob_without_a_row_is_adopted(archive: Archive, send: Send, rows: Row
 
 
 def test_a_young_blob_without_a_row_is_left_to_its_reception_and_adopted_later(
-    archive: Archive, send: Send, rows: Rows
+    archive: Archive, an_hour_later: Later, send: Send, rows: Rows
 ) -> None:
     send(make.ct_slice())
     forget_rows(archive)
-    for key in archive.blobs.keys():  # noqa: SIM118 - not a dict
-        age(archive.blobs.path(key), 5)
     assert sweep(archive).adopted == 0
-    age_all(archive)
+    an_hour_later()
     assert sweep(archive).adopted == 1
     assert len(rows(instances)) == 1
 
 
-def test_an_instance_that_has_its_row_is_left_alone(archive: Archive, send: Send, rows: Rows) -> None:
+def test_an_instance_that_has_its_row_is_left_alone(
+    archive: Archive, an_hour_later: Later, send: Send, rows: Rows
+) -> None:
     ds = make.ct_slice()
     send(ds)
-    age_all(archive)
+    an_hour_later()
     assert sweep(archive) == sweep(archive) == SweepResult()
     send(ds)
     assert sweep(archive) == SweepResult()
     assert len(rows(instances)) == 1
 
 
+@pytest.mark.embedded  # what waits for a bucket has no name
 def test_old_temporary_files_are_removed_and_young_ones_are_not(archive: Archive) -> None:
     old, young = archive.blobs.incoming / "old", archive.blobs.incoming / "young"
     for path in (old, young):
@@ -88,15 +97,13 @@ def test_old_temporary_files_are_removed_and_young_ones_are_not(archive: Archive
     assert list(archive.blobs.incoming.iterdir()) == [young]
 
 
-def test_a_damaged_leftover_goes_to_quarantine(archive: Archive, send: Send, rows: Rows) -> None:
+def test_a_damaged_leftover_goes_to_quarantine(archive: Archive, an_hour_later: Later, send: Send, rows: Rows) -> None:
     send(make.ct_slice())
     (row,) = rows(instances)
     key = bytes(row.blob).hex()
     forget_rows(archive)
-    data = bytearray(archive.blobs.path(key).read_bytes())
-    data[-1] ^= 1
-    archive.blobs.path(key).write_bytes(data)
-    age_all(archive)
+    flip_bit(archive.blobs, key, -1)
+    an_hour_later()
     assert sweep(archive) == SweepResult(quarantined=1)
     assert rows(instances) == []
     assert list(archive.quarantine.keys()) == [key]
@@ -104,15 +111,15 @@ def test_a_damaged_leftover_goes_to_quarantine(archive: Archive, send: Send, row
 
 
 def test_a_refused_version_that_was_not_moved_before_the_crash_is_moved(
-    archive: Archive, send: Send, rows: Rows, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, an_hour_later: Later, send: Send, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ds = make.ct_slice()
     send(ds)
     ds.PatientName = "Other^Name"
     with monkeypatch.context() as patch, pytest.raises(Conflict):
-        patch.setattr("filmless.archive.blobs.Blobs.move_to", lambda *_: None)
+        patch.setattr(type(archive.blobs), "move_to", lambda *_: None)
         send(ds)
-    age_all(archive)
+    an_hour_later()
     assert sweep(archive) == SweepResult(quarantined=1)
     (conflict,) = rows(conflicts)
     assert list(archive.quarantine.keys()) == [conflict.refused_blob]
@@ -129,20 +136,21 @@ def test_a_row_without_a_blob_is_raised_as_a_problem(archive: Archive, send: Sen
     assert row.sop_instance_uid in problem.what
 
 
-def test_a_metadata_object_that_no_series_names_is_removed(archive: Archive) -> None:
+def test_a_metadata_object_that_no_series_names_is_removed(archive: Archive, an_hour_later: Later) -> None:
     with archive.metadata_objects.create() as writer:
         writer.write(b"left by a worker that was killed")
-        key, _ = writer.finish()
-    age(archive.metadata_objects.path(key))
+        writer.finish()
+    an_hour_later()
     assert sweep(archive) == SweepResult(removed=1)
     assert list(archive.metadata_objects.keys()) == []
 
 
+@pytest.mark.embedded  # a bucket lists all
 def test_only_what_changed_since_the_last_sweep_is_read(
-    archive: Archive, send: Send, monkeypatch: pytest.MonkeyPatch
+    archive: Archive, an_hour_later: Later, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send(make.ct_slice())
-    age_all(archive)
+    an_hour_later()
     sweep(archive)
     for folder in archive.blobs.root.glob("???"):
         age(folder, 86400)

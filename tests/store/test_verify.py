@@ -15,6 +15,7 @@ from filmless.archive.tables import instances, problems
 from filmless.store.damage import Finding
 from filmless.store.receive import Receipt
 from filmless.store.verify import verify, verify_job
+from stored import flip_bit
 
 Send = Callable[..., Receipt]
 Rows = Callable[[Table], list[Any]]
@@ -34,9 +35,7 @@ def test_a_flipped_bit_is_found_and_told(archive: Archive, send: Send, rows: Row
     send(first)
     send(second)
     key = bytes(rows(instances)[1].blob).hex()
-    data = bytearray(archive.blobs.path(key).read_bytes())
-    data[position] ^= 0x10
-    archive.blobs.path(key).write_bytes(data)
+    flip_bit(archive.blobs, key, position)
     assert verify(archive).findings == [Finding(second.StudyInstanceUID, second.SOPInstanceUID, key, "damaged")]
     (problem,) = rows(problems)
     assert (problem.kind, problem.key) == ("damaged", second.SOPInstanceUID)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import mmap
-import os
 from typing import Any, Final
 
 from filmless.api.models.reading import Tag
@@ -31,12 +29,8 @@ def list_tags(archive: Archive, blob: str) -> list[Tag]:
         inflate_max_bytes=settings.inflate_max_bytes,
         frames_max=settings.frames_max,
     )
-    descriptor = archive.blobs.open(blob)
-    try:
-        file = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-    finally:
-        os.close(descriptor)
-    header = scan(file, limits=limits)
+    with archive.blobs.reader(blob) as reader:
+        header = scan(reader.map(), limits=limits)
     return _level(header, to_json(header, bulk_uri="", inline_max=BYTES_SHOWN))
 
 

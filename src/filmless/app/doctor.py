@@ -58,6 +58,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     with archive:
         yield from examine_database(archive)
+        yield from examine_blobs(archive)
         yield from examine_clock(archive)
         yield from examine_problems(archive)
         yield from examine_scrub(archive)
@@ -171,6 +172,20 @@ def examine_database(archive: Archive) -> Iterator[Finding]:
         yield Finding(
             "warning", "jobs", f"{parked} were given up", "see Administration, Jobs: mend the cause, then retry them"
         )
+
+
+def examine_blobs(archive: Archive) -> Iterator[Finding]:
+    """Look whether blobs can be written and read."""
+    try:
+        archive.blobs.check()
+        if archive.settings.blobs_url is not None:
+            archive.blobs.prepare()  # writes one object
+    except FilmlessError as error:
+        yield Finding(
+            "problem", "blobs", str(error), "nothing is taken in or shown until this is mended; see blobs_url"
+        )
+    else:
+        yield Finding("ok", "blobs", f"{archive.blobs.name} can be written and read")
 
 
 def examine_clock(archive: Archive) -> Iterator[Finding]:

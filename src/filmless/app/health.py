@@ -71,6 +71,10 @@ def find_problem(archive: Archive) -> str | None:
         free = shutil.disk_usage(archive.settings.data).free
     except (FilmlessError, OSError, sa.exc.SQLAlchemyError):
         return "the database or the data folder does not answer"
+    try:
+        archive.blobs.check()
+    except FilmlessError as error:
+        return str(error)
     if free < archive.settings.disk_reserve_bytes:
         return "the disk of the data folder is full: nothing new is accepted until there is room"
     return None

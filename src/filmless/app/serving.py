@@ -9,12 +9,17 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
+
 from filmless.access import people
 from filmless.access.principal import SYSTEM
 from filmless.app.logs import configure_logs
 from filmless.app.supervisor import Child, Ready, Runner, Supervisor, check_free
 from filmless.archive import Archive
 from filmless.config import Settings
+from filmless.errors import FilmlessError
+
+log = structlog.get_logger()
 
 Administrator = tuple[str, str]
 
@@ -33,14 +38,32 @@ def prepare(settings: Settings, roles: tuple[str, ...], administrator: Administr
         check_free(settings.dicom, "dicom")
         if settings.dicom_tls:
             check_free(settings.dicom_tls, "dicom_tls")
+    prepare_blobs(settings)
     with Archive.open(settings) as archive:
-        archive.blobs.make_folders()
         token = people.setup_link(archive)
         if token and administrator:
             name, password = administrator
             people.add_person(archive, SYSTEM("serve"), name=name, role="administrator", password=password)
             token = people.setup_link(archive)
     return f"{address_of(settings)}/setup?token={token}" if token else None
+
+
+def prepare_blobs(settings: Settings) -> None:
+    """Make the blobs ready. A bucket that is away is told and does not hold us up: it may come back.
+
+    In a process of its own: the threads of the bucket's library would not survive our forks.
+    """
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    try:
+        with Archive.open(settings) as archive:
+            archive.blobs.prepare()
+    except FilmlessError as error:
+        log.error("blobs cannot be used", reason=str(error))
+    finally:
+        os._exit(0)
 
 
 def address_of(settings: Settings) -> str:

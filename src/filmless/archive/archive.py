@@ -1,4 +1,4 @@
-"""The archive of one data folder: settings, database, blobs. Everything above takes it as its first parameter."""
+"""The archive of one installation: settings, database, blobs. Everything above takes it as its first parameter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from filmless.archive.blobs import Blobs
+from filmless.archive.blobs import open_store
 from filmless.archive.database import Database
 from filmless.archive.folders import make_folder
 from filmless.config import Settings
@@ -23,10 +23,10 @@ class Archive:
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = settings
         self.database = database
-        reserve = settings.disk_reserve_bytes
-        self.blobs = Blobs(settings.data / "blobs", suffix=".dcm", reserve_bytes=reserve)
-        self.quarantine = Blobs(settings.data / "quarantine", suffix=".dcm", reserve_bytes=reserve)
-        self.metadata_objects = Blobs(settings.data / "metadata", suffix=".json.gz", reserve_bytes=reserve)
+        store = open_store(settings)
+        self.blobs = store.blobs
+        self.quarantine = store.quarantine
+        self.metadata_objects = store.metadata_objects
 
     @classmethod
     def open(cls, settings: Settings) -> Archive:

@@ -279,9 +279,10 @@ def _one_instance(archive: Archive, record: InstanceRecord, request: Request, fo
     headers.append(("ETag", etag))
     if is_fresh(request, etag):
         return not_modified(headers)
-    if can_send_file(request.scope) and read_range(request, instance.length_bytes, etag) is None:
+    path = archive.blobs.local_path(instance.blob)
+    if path and can_send_file(request.scope) and read_range(request, instance.length_bytes, etag) is None:
         headers.append(("Accept-Ranges", "bytes"))
-        return Answer(200, headers, file=str(archive.blobs.path(instance.blob)), length=instance.length_bytes)
+        return Answer(200, headers, file=str(path), length=instance.length_bytes)
     return ranged(
         request,
         headers,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,12 +71,8 @@ def find_bulk(archive: Archive, record: InstanceRecord, path: str) -> Bulk:
         if instance.pixel_offset is None:
             raise
     # A rare element: one that stands after the pixel data.
-    descriptor = archive.blobs.open(instance.blob)
-    try:
-        with mmap.mmap(descriptor, instance.length_bytes, access=mmap.ACCESS_READ) as mapped:
-            return _in_header(scan(mapped, limits=scan_limits(archive)), path, instance)
-    finally:
-        os.close(descriptor)
+    with archive.blobs.reader(instance.blob) as reader:
+        return _in_header(scan(reader.map(), limits=scan_limits(archive)), path, instance)
 
 
 def _in_header(header: Header, path: str, instance: StoredInstance) -> Bulk:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
-import os
 import threading
 import zlib
 from collections import OrderedDict
@@ -122,12 +120,8 @@ def read_header(archive: Archive, instance: StoredInstance) -> Header:
     """Scan what stands before the pixel data."""
     if instance.pixel_offset is None and not instance.has(Flags.DEFLATED) and instance.length_bytes > _MAPPED_FROM:
         # A document or raw data: mapped, not read. The mapping ends with the header.
-        descriptor = archive.blobs.open(instance.blob)
-        try:
-            mapped = mmap.mmap(descriptor, instance.length_bytes, access=mmap.ACCESS_READ)
-        finally:
-            os.close(descriptor)
-        return scan(mapped, limits=scan_limits(archive))
+        with archive.blobs.reader(instance.blob) as reader:
+            return scan(reader.map(), limits=scan_limits(archive))
     data, bare_syntax = read_header_bytes(archive, instance)
     total = len(data) if bare_syntax else instance.length_bytes
     return scan(data, transfer_syntax_uid=bare_syntax, total_length=total, limits=scan_limits(archive))
@@ -178,12 +172,9 @@ def stored_frame(archive: Archive, record: InstanceRecord, frame_number: int) ->
 
 
 def frame_at_hand(archive: Archive, record: InstanceRecord, frame_number: int) -> bytes | None:
-    """Read one frame as stored if the system has it in memory, so that an event loop may; None when it must wait.
-
-    RWF_NOWAIT fails at once where the disk would have to be asked, and on file systems that do not know it.
-    """
+    """Read one frame as stored if the system has it in memory, so that an event loop may; None when it must wait."""
     instance = record.instance
-    if instance.flags & (FIX_UPS | Flags.DEFLATED) or not hasattr(os, "RWF_NOWAIT"):
+    if instance.flags & (FIX_UPS | Flags.DEFLATED):
         return None
     _check_number(instance, frame_number)
     if get_syntax(instance.transfer_syntax_uid).is_encapsulated:
@@ -194,25 +185,19 @@ def frame_at_hand(archive: Archive, record: InstanceRecord, frame_number: int) -
     total = sum(length for _, length in ranges)
     if not 0 < total <= _AT_HAND_MAX:
         return None
-    pieces = []
-    descriptor = archive.blobs.open(instance.blob)
-    try:
-        for offset, length in ranges:
-            buffer = bytearray(length)
-            if os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT) < length:
-                return None
-            pieces.append(buffer)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return b"".join(pieces)
+    return archive.blobs.at_hand(instance.blob, ranges)
 
 
 def _encapsulated(archive: Archive, record: InstanceRecord, frame_number: int) -> bytes:
     if record.frames is None:
         raise NotFound(f"the frames of the instance {record.instance.sop_instance_uid} could not be located")
     ranges = record.frames.ranges(frame_number)
+    if len(ranges) > 1:
+        # Fragments lie one after the other, 8 bytes apart: one read, which from a bucket is one request.
+        begin, end = ranges[0][0], ranges[-1][0] + ranges[-1][1]
+        if 0 < end - begin <= 2 * sum(length for _, length in ranges):
+            data = memoryview(read_range(archive, record.instance, begin, end - begin))
+            return b"".join(data[offset - begin : offset - begin + length] for offset, length in ranges)
     return b"".join(read_range(archive, record.instance, offset, length) for offset, length in ranges)
 
 

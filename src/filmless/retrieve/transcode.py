@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
-import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -87,13 +85,8 @@ def data_set(archive: Archive, record: InstanceRecord, transfer_syntax_uid: str)
 @contextlib.contextmanager
 def _whole_header(archive: Archive, record: InstanceRecord) -> Iterator[Header]:
     """Scan a blob to its end, mapped into memory: what stands after the pixel data must not be lost."""
-    instance = record.instance
-    descriptor = archive.blobs.open(instance.blob)
-    try:
-        with mmap.mmap(descriptor, instance.length_bytes, access=mmap.ACCESS_READ) as mapped:
-            yield scan(mapped, limits=scan_limits(archive))
-    finally:
-        os.close(descriptor)
+    with archive.blobs.reader(record.instance.blob) as reader:
+        yield scan(reader.map(), limits=scan_limits(archive))
 
 
 def _written(archive: Archive, record: InstanceRecord, transfer_syntax_uid: str) -> Iterator[bytes]:

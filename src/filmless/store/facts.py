@@ -39,7 +39,9 @@ _SAMPLE_SIZE_OFFSET: Final = 42  # of Ssiz of the first component, from SOC
 class Source(Protocol):
     """A Part 10 file being written, or a blob: BlobWriter and BlobReader."""
 
-    length: int
+    @property
+    def length(self) -> int:
+        """All its bytes."""
 
     def map(self) -> memoryview | mmap.mmap:
         """All of it."""

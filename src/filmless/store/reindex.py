@@ -140,7 +140,7 @@ def _build(scratch: Archive, on_progress: Callable[[int, int], None]) -> Reindex
 
 def _list_blobs(scratch: Archive, order: sqlite3.Connection) -> int:
     order.execute("CREATE TABLE arrivals (key BLOB, arrived_ns INTEGER)")
-    arrivals = ((bytes.fromhex(key), scratch.blobs.path(key).stat().st_mtime_ns) for key in scratch.blobs.keys())  # noqa: SIM118 - not a dict
+    arrivals = ((bytes.fromhex(key), arrived_ns) for key, arrived_ns in scratch.blobs.arrivals())
     order.executemany("INSERT INTO arrivals VALUES (?, ?)", arrivals)
     return int(order.execute("SELECT count(*) FROM arrivals").fetchone()[0])
 

@@ -1,17 +1,15 @@
 """Cleans up what a crash left: adopts whole blobs that no row points at, removes temporary files, tells of lost blobs.
 
-Only what changed since the last sweep is looked at: a folder's time says when a blob last came into it. What is
-younger than `sweep_age_s` may still be on its way to its row and is left for the next time.
+Only what changed since the last sweep is looked at: a folder's time says when a blob last came into it; the objects of
+a bucket are all listed. What is younger than `sweep_age_s` may still be on its way to its row and is left for later.
 """
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -31,6 +29,7 @@ from filmless.store.receive import find_kept, keep, record_refusal
 
 logger = structlog.get_logger()
 
+_NOTE: Final = "swept"
 _CLOCK_SKEW_S: Final = 3600.0
 _CANDIDATES_AT_ONCE: Final = 100_000
 _ROWS_AT_ONCE: Final = 2000
@@ -69,8 +68,7 @@ def sweep(archive: Archive, *, check: Callable[[], None] = lambda: None) -> Swee
     for key in _recent_blobs(archive, since):
         if archive.blobs.length(key) is None:
             _tell_missing(archive, key, result)
-    _marker(archive).touch()
-    os.utime(_marker(archive), (started_at, started_at))
+    archive.blobs.write_note(_NOTE, str(started_at))
     logger.info(
         "swept",
         adopted=result.adopted,
@@ -86,15 +84,11 @@ def sweep_job(archive: Archive, _args: dict[str, Any], job: JobContext) -> None:
     sweep(archive, check=job.check)
 
 
-def _marker(archive: Archive) -> Path:
-    """An empty file whose time is that of the last sweep that was finished."""
-    return archive.blobs.root / "swept"
-
-
 def _swept_at(archive: Archive) -> float:
+    """When the last sweep that was finished began; 0 before the first."""
     try:
-        return _marker(archive).stat().st_mtime
-    except FileNotFoundError:
+        return float(archive.blobs.read_note(_NOTE) or 0.0)
+    except ValueError:  # empty, as an earlier Filmless left it: everything is looked at once more
         return 0.0
 
 

@@ -1,0 +1,365 @@
+"""Blobs in a folder, each a file under its digest: `abc/<hex>.dcm`.
+
+A blob is written to a temporary name in `incoming/`, fsynced, renamed, and its folder fsynced before `finish` returns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import product
+from pathlib import Path
+
+from filmless.archive.blobs import BUFFER_BYTES, KEY, Blobs, Usage, copy_blob
+from filmless.archive.folders import sync_folder
+from filmless.archive.outages import as_unavailable
+from filmless.archive.writing import Incoming, Writer
+from filmless.errors import NotFound, Unavailable
+
+_FOLDER_LETTERS = 3  # 4,096 folders: 25,000 files in each at 100 million instances
+_FOLDERS = tuple("".join(letters) for letters in product("0123456789abcdef", repeat=_FOLDER_LETTERS))
+
+
+class DiskBlobs:
+    """The blobs under one folder."""
+
+    def __init__(self, root: Path, *, suffix: str, reserve_bytes: int) -> None:
+        self.root = root.absolute()
+        self.incoming = self.root / "incoming"
+        self._incoming = Incoming(self.incoming, reserve_bytes)
+        self._prefix = f"{self.root}/"
+        self._suffix = suffix
+        self._known_folders: set[str] = set()
+        self._all_folders_made = self.root / "folders"
+        if self._all_folders_made.exists():
+            self._known_folders.update(_FOLDERS)
+
+    @property
+    def name(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    def create(self) -> DiskWriter:
+        """Begin a new blob.
+
+        Raises
+        ------
+        Unavailable: less than the reserve is free on the disk.
+        """
+        self.require_room()
+        return DiskWriter(self)
+
+    def require_room(self) -> None:
+        """Raise Unavailable when less than the reserve is free."""
+        self._incoming.require_room()
+
+    def path(self, key: str) -> Path:
+        """The path of a blob, whether it exists or not."""
+        return Path(self._path(key))
+
+    def open(self, key: str) -> int:
+        """Open a blob for reading: a file descriptor that the caller closes.
+
+        Raises
+        ------
+        NotFound, Unavailable
+        """
+        try:
+            with as_unavailable(f"blob {key} cannot be opened"):
+                return os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise NotFound(f"blob {key} is not under {self.root}") from error
+
+    def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read a range; a range beyond the end gives what there is."""
+        descriptor = self.open(key)
+        try:
+            with as_unavailable(f"blob {key} cannot be read"):
+                if length is None:
+                    length = os.fstat(descriptor).st_size - offset
+                data = os.pread(descriptor, length, offset)
+                if len(data) == length or not data:
+                    return data
+                return data + b"".join(_chunks(descriptor, offset + len(data), length - len(data), BUFFER_BYTES))
+        finally:
+            os.close(descriptor)
+
+    def stream(
+        self, key: str, offset: int = 0, length: int | None = None, chunk_bytes: int = BUFFER_BYTES
+    ) -> Iterator[bytes]:
+        """Read a range in pieces. Opened at once, so that a missing blob is told before the first piece."""
+        pieces = self._pieces(key, offset, length, chunk_bytes)
+        next(pieces)
+        return pieces
+
+    def _pieces(self, key: str, offset: int, length: int | None, chunk_bytes: int) -> Iterator[bytes]:
+        descriptor = self.open(key)
+        try:
+            yield b""  # to `stream`: open
+            with as_unavailable(f"blob {key} cannot be read"):
+                rest = os.fstat(descriptor).st_size - offset if length is None else length
+                yield from _chunks(descriptor, offset, rest, chunk_bytes)
+        finally:
+            os.close(descriptor)
+
+    def reader(self, key: str) -> FileReader:
+        """Open a blob to be looked at in places. Raises NotFound, Unavailable."""
+        return FileReader(self.open(key))
+
+    def length(self, key: str) -> int | None:
+        """Length in bytes; None when there is no such blob."""
+        try:
+            with as_unavailable(f"blob {key} cannot be read"):
+                return self.path(key).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def digest(self, key: str) -> str:
+        """The SHA-256 of what is on the disk now, in hex: equal to `key` unless the blob is damaged."""
+        sha256 = hashlib.sha256()
+        for piece in self.stream(key):
+            sha256.update(piece)
+        return sha256.hexdigest()
+
+    def delete(self, key: str) -> None:
+        """Remove a blob; one that is not there is no error."""
+        with as_unavailable(f"blob {key} cannot be removed"):
+            Path(self._path(key)).unlink(missing_ok=True)
+
+    def move_to(self, other: Blobs, key: str) -> None:
+        """Move a blob to others, durably: on the same disk without being read. One that was moved is no error."""
+        if not isinstance(other, DiskBlobs):
+            if self.length(key) is not None or other.length(key) is None:
+                copy_blob(self, other, key)
+                self.delete(key)
+            return
+        with as_unavailable(f"blob {key} cannot be moved to {other.root}"):
+            try:
+                target, parent = other._place(key)
+                os.rename(self._path(key), target)  # noqa: PTH104
+            except FileNotFoundError:
+                if other.length(key) is None:
+                    raise NotFound(f"blob {key} is not under {self.root}") from None
+            sync_folder(other.path(key).parent)
+            if parent is not None:
+                sync_folder(parent)
+
+    def keys(self) -> Iterator[str]:
+        """All keys, in order."""
+        for folder in self._folders():
+            for name in sorted(_names(folder)):
+                key = name.removesuffix(self._suffix)
+                if KEY.fullmatch(key):
+                    yield key
+
+    def arrivals(self) -> Iterator[tuple[str, int]]:
+        """All keys with the time when each was first written, in nanoseconds since 1970."""
+        return ((key, self.path(key).stat().st_mtime_ns) for key in self.keys())
+
+    def keys_changed(self, since: float, before: float) -> Iterator[str]:
+        """Keys of the blobs that came between two times. A folder that nothing came into since is not read."""
+        for folder in self._folders():
+            if folder.stat().st_mtime < since:
+                continue
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    key = entry.name.removesuffix(self._suffix)
+                    if KEY.fullmatch(key) and since <= _changed_at(entry) < before:
+                        yield key
+
+    def _folders(self) -> list[Path]:
+        return [self.root / name for name in sorted(_names(self.root)) if len(name) == _FOLDER_LETTERS]
+
+    def leftovers(self, older_than: float) -> Iterator[Path]:
+        """Temporary files last written before the time `older_than`: of writers that are gone."""
+        with os.scandir(self.incoming) as entries:
+            for entry in entries:
+                if 0 <= _changed_at(entry) < older_than:
+                    yield Path(entry.path)
+
+    def at_hand(self, key: str, ranges: Sequence[tuple[int, int]]) -> bytes | None:
+        """Offsets and lengths joined, if the system has them in memory.
+
+        RWF_NOWAIT fails at once where the disk would have to be asked, and on file systems that do not know it.
+        """
+        if not hasattr(os, "RWF_NOWAIT"):
+            return None
+        pieces = []
+        descriptor = self.open(key)
+        try:
+            for offset, length in ranges:
+                buffer = bytearray(length)
+                if os.preadv(descriptor, [buffer], offset, os.RWF_NOWAIT) < length:
+                    return None
+                pieces.append(buffer)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        return b"".join(pieces)
+
+    def local_path(self, key: str) -> Path | None:
+        """The file itself."""
+        return self.path(key)
+
+    def read_note(self, name: str) -> str | None:
+        """A short text kept in a file beside the folders of the blobs."""
+        try:
+            with as_unavailable(f"{name} cannot be read under {self.root}"):
+                return (self.root / name).read_text()
+        except FileNotFoundError:
+            return None
+
+    def write_note(self, name: str, text: str) -> None:
+        """Keep a short text; whoever reads it meanwhile has the old one or the new one."""
+        passing = self.incoming / f"{name}-{secrets.token_hex(8)}"
+        with as_unavailable(f"{name} cannot be written under {self.root}"):
+            passing.write_text(text)
+            passing.replace(self.root / name)
+
+    def usage(self) -> Usage:
+        """Room on the disk."""
+        return self._incoming.usage()
+
+    def check(self) -> None:
+        """Raise Unavailable unless the folder is there."""
+        with as_unavailable(f"the blobs under {self.root} cannot be read"):
+            if not self.incoming.is_dir():
+                raise Unavailable(f"the folder {self.incoming} is gone: is the disk mounted?")
+
+    def _path(self, key: str) -> str:
+        return f"{self._prefix}{key[:_FOLDER_LETTERS]}/{key}{self._suffix}"
+
+    def _place(self, key: str) -> tuple[str, str | None]:
+        """The path of a blob that is about to be there, and the folder to fsync as well if its own is new."""
+        name = key[:_FOLDER_LETTERS]
+        if name in self._known_folders:
+            return self._path(key), None
+        # One that is there already may be lost in a power loss, if it was made by a process that died.
+        with suppress(FileExistsError):
+            os.mkdir(self._prefix + name, 0o750)  # noqa: PTH102
+        return self._path(key), str(self.root)
+
+    def prepare(self) -> None:
+        """Make all folders before they are needed: a reception that makes one has twice as many fsyncs to wait for.
+
+        For a server. Without it each folder is made when the first blob goes into it.
+        """
+        with as_unavailable(f"folders cannot be made under {self.root}"):
+            if not self._all_folders_made.exists():
+                for name in _FOLDERS:
+                    with suppress(FileExistsError):
+                        os.mkdir(self._prefix + name, 0o750)  # noqa: PTH102
+                sync_folder(self.root)
+                self._all_folders_made.touch()
+        self._known_folders.update(_FOLDERS)
+
+
+class DiskWriter(Writer):
+    """A blob being written under a temporary name in `incoming/`."""
+
+    def __init__(self, blobs: DiskBlobs) -> None:
+        super().__init__(blobs._incoming)
+        self._blobs = blobs
+        self._path = ""
+
+    def _make_file(self) -> int:
+        self._path = f"{self._blobs.incoming}/{secrets.token_hex(12)}"
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+
+    def _drop_file(self) -> None:
+        if self._path:
+            Path(self._path).unlink(missing_ok=True)
+            self._path = ""
+
+    def finish(self) -> tuple[str, int]:
+        """Make the blob durable and give its key and length.
+
+        Raises
+        ------
+        Unavailable: the disk is full or away. Nothing is left behind.
+        """
+        self._flush()
+        key = self._sha256.hexdigest()
+        try:
+            with as_unavailable(f"blob {key} cannot be written under {self._blobs.root}"):
+                target, parent = self._blobs._place(key)
+                _keep_time(target, self._descriptor)
+                os.fdatasync(self._descriptor)
+                os.rename(self._path, target)  # noqa: PTH104
+                self._path = ""  # from here on a failure leaves a blob without a row: others may have one for it
+                sync_folder(target.rpartition("/")[0])
+                if parent is not None:
+                    sync_folder(parent)
+                    self._blobs._known_folders.add(key[:_FOLDER_LETTERS])
+        except BaseException:
+            self.abort()
+            raise
+        self._close_file()
+        return key, self.length
+
+
+class FileReader:
+    """One open file: a blob, or a copy of one."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.length = os.fstat(descriptor).st_size
+
+    def map(self) -> memoryview | mmap.mmap:
+        """All of it."""
+        if not self.length:
+            return memoryview(b"")
+        return mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """A range of it."""
+        with as_unavailable("a blob cannot be read"):
+            return os.pread(self._descriptor, length, offset)
+
+    def close(self) -> None:
+        """Close the file; what `map` gave stays readable."""
+        os.close(self._descriptor)
+
+    def __enter__(self) -> FileReader:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
+
+
+def _keep_time(path: str, descriptor: int) -> None:
+    """Give a file the time of the one whose place it takes: `reindex` goes by the time of the first arrival."""
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        return
+    os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _changed_at(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return -1.0
+
+
+def _chunks(descriptor: int, offset: int, length: int, chunk_bytes: int) -> Iterator[bytes]:
+    while length > 0:
+        piece = os.pread(descriptor, min(length, chunk_bytes), offset)
+        if not piece:
+            return
+        yield piece
+        offset += len(piece)
+        length -= len(piece)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
