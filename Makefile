@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 NODE := $(BIN)/python tools/node.py
 WEB_SOURCES := $(shell find web -path web/node_modules -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help setup demo run test check bench soak docs clean lock format
+.PHONY: help setup demo run test test-scaled check bench soak docs clean lock format
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 10
 
 $(VENV)/.made: requirements/dev.txt requirements/samples.txt pyproject.toml tools/needs.sh
 	@PYTHON="$(PYTHON)" tools/needs.sh run
@@ -51,6 +51,9 @@ test: setup ## Set up everything and run all tests
 	$(MAKE) check
 	$(NODE) npm run --silent test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak' tests
+
+test-scaled: setup ## Run every test that takes an archive on PostgreSQL and S3
+	FILMLESS_TEST_SHAPE=scaled $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak' tests
 
 bench: setup ## Filmless and Orthanc side by side (installs nothing; needs Debian's orthanc and orthanc-dicomweb)
 	$(BIN)/python benchmarks/dicom_json.py

@@ -22,7 +22,7 @@ from filmless.archive import Archive
 from filmless.archive.database import Database
 from filmless.config import Settings
 
-BOTH = {"archive", "store"}
+BOTH = {"archive", "access", "store", "query", "retrieve", "scp", "dicomweb", "api"}
 LISTENING = {"http": "127.0.0.1:0", "dicom": "127.0.0.1:0"}
 
 
@@ -104,6 +104,13 @@ def scaled_settings(data: Path, servers: real_servers.Servers, template: str | N
     )
     with server_session(servers.postgres) as session:
         session.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def scaled(tmp_path: Path, servers: real_servers.Servers) -> Iterator[Settings]:
+    """Settings with an empty database of a server, not migrated, and an empty place in the bucket."""
+    with scaled_settings(tmp_path / "data", servers, None) as settings:
+        yield settings
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def filmless(data: Path, *words: str, stdin: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run one command on a data folder."""
-    env = {**os.environ, "FILMLESS_DATA": str(data)}
+def filmless(
+    data: Path, *words: str, stdin: str = "", check: bool = True, settings: Mapping[str, Any] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run one command on a data folder, with further settings."""
+    env = {**os.environ, **in_environment(settings or {}), "FILMLESS_DATA": str(data)}
     return subprocess.run(
         [sys.executable, "-m", "filmless", *words], input=stdin, capture_output=True, text=True, check=check, env=env
     )
+
+
+def in_environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as variables."""
+    return {f"FILMLESS_{name.upper()}": str(value) for name, value in settings.items()}
 
 
 def children_of(pid: int) -> dict[int, str]:
@@ -69,7 +77,7 @@ class RunningServer:
         words += ["--dicom", f"127.0.0.1:{self.dicom_port}", *flags]
         if with_admin:
             words += ["--admin", ADMIN, "--admin-password-stdin"]
-        env = {**os.environ, **{f"FILMLESS_{name.upper()}": str(value) for name, value in self.settings.items()}}
+        env = {**os.environ, **in_environment(self.settings)}
         began = time.monotonic()
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(
@@ -103,12 +111,13 @@ class RunningServer:
     def admit(self, ae: str = "TEST", allow: str = "echo,store,query,retrieve", port: int | None = None) -> None:
         """Admit a peer on this machine."""
         words = ["peer", "add", ae, "--host", "127.0.0.1", "--allow", allow]
-        filmless(self.data, *words, *(["--port", str(port)] if port else []))
+        filmless(self.data, *words, *(["--port", str(port)] if port else []), settings=self.settings)
 
     def sign_in(self) -> str:
         """Make an API token of the administrator and keep it."""
         if not self.token:
-            self.token = filmless(self.data, "token", "add", "--user", ADMIN).stdout.strip()
+            added = filmless(self.data, "token", "add", "--user", ADMIN, settings=self.settings)
+            self.token = added.stdout.strip()
         return self.token
 
     def get(self, path: str, accept: str = "*/*", timeout_s: float = 30) -> tuple[int, bytes, dict[str, str]]:

@@ -242,9 +242,9 @@ def test_a_client_that_leaves_early_frees_what_it_held(url: str, token: str, arc
         connection.request("GET", address(ds), headers={"Accept": accept, "Authorization": f"Bearer {token}"})
         connection.getresponse().read(100_000)
         connection.close()
-    root = str(archive.blobs.root)
+    roots = (str(archive.settings.data / "blobs"), str(archive.settings.data / "spool"))
     for _ in range(100):
-        held = [link for link in _open_files(Path("/proc/self/fd")) if link.startswith(root)]
+        held = [link for link in _open_files(Path("/proc/self/fd")) if link.startswith(roots)]
         if not held:
             break
         time.sleep(0.1)

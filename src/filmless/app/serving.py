@@ -40,6 +40,8 @@ def prepare(settings: Settings, roles: tuple[str, ...], administrator: Administr
             check_free(settings.dicom_tls, "dicom_tls")
     prepare_blobs(settings)
     with Archive.open(settings) as archive:
+        if "web" not in roles and administrator is None:
+            return None  # a link made here would put an end to the one that a web node printed
         token = people.setup_link(archive)
         if token and administrator:
             name, password = administrator
@@ -103,9 +105,7 @@ def announce(settings: Settings, roles: tuple[str, ...], setup_link: str | None)
     """Return what prints the addresses once all processes serve."""
 
     def say() -> None:
-        lines = []
-        if "web" in roles:
-            lines.append(f"Filmless is ready: {address_of(settings)}")
+        lines = [f"Filmless is ready: {address_of(settings) if 'web' in roles else ', '.join(roles)}"]
         if "dicom" in roles:
             lines.append(f"DICOM listener:    {settings.ae_title} at {settings.dicom}")
         if setup_link:

@@ -34,7 +34,7 @@ from sqlalchemy import (
     update,
 )
 
-from filmless.archive.database import Insert, Prepared
+from filmless.archive.database import Insert, Prepared, insert_for
 from filmless.archive.tables import job_pauses, jobs, schedules
 from filmless.errors import FilmlessError, NotFound, Refused, Unavailable
 
@@ -210,7 +210,8 @@ def schedule(session: Connection, name: str, every_s: float) -> None:
     """Enqueue the job `name` every `every_s` seconds, the first time now. A known schedule keeps its next time."""
     known = session.execute(select(schedules.c.every_s).where(schedules.c.name == name)).scalar_one_or_none()
     if known is None:
-        session.execute(schedules.insert().values(name=name, every_s=every_s, next_at=time.time()))
+        new = insert_for(session)(schedules).values(name=name, every_s=every_s, next_at=time.time())
+        session.execute(new.on_conflict_do_nothing())  # another node may do so at the same moment
     elif known != every_s:
         next_at = time.time() + every_s
         session.execute(

@@ -40,7 +40,9 @@ def serve(
     http: Http = None,
     dicom: Dicom = None,
     ae_title: AeTitle = None,
-    role: Annotated[Role, typer.Option(help="Which processes to run here.")] = Role.ALL,
+    role: Annotated[
+        list[Role] | None, typer.Option(help="Which processes to run here; may be given more than once [all].")
+    ] = None,
     admin: Annotated[str | None, typer.Option(metavar="NAME", help="First start: make this administrator.")] = None,
     admin_password: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Its password (others on this machine may see it).")
@@ -61,13 +63,14 @@ def serve(
     if admin and not password:
         raise Refused("--admin needs --admin-password-stdin or --admin-password")
     raise typer.Exit(
-        run(settings, roles=roles_of(role), administrator=(admin, password) if admin and password else None)
+        run(settings, roles=roles_of(role or []), administrator=(admin, password) if admin and password else None)
     )
 
 
-def roles_of(role: Role) -> tuple[str, ...]:
-    """Return the processes that a role stands for."""
-    return ("web", "dicom", "worker") if role is Role.ALL else (role.value,)
+def roles_of(roles: list[Role]) -> tuple[str, ...]:
+    """Return the processes that roles stand for, each once and in one order."""
+    is_all = not roles or Role.ALL in roles
+    return tuple(role.value for role in (Role.WEB, Role.DICOM, Role.WORKER) if is_all or role in roles)
 
 
 def demo(
