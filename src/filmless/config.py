@@ -171,6 +171,32 @@ class Settings(BaseSettings):
     job_keep_s: float = Field(7 * 86400.0, description="Time that finished jobs stay in the list.", ge=0)
     event_keep_s: float = Field(86400.0, description="Time that events are kept.", gt=0)
 
+    # Worklist (Unified Procedure Steps)
+    worklist_label: str = Field(
+        "Default", description="Worklist Label of workitems that come without one.", min_length=1, max_length=64
+    )
+    workitem_max_bytes: int = Field(1 << 20, description="Longest data set of a workitem.", ge=1 << 12)
+    workitems_max: int = Field(200_000, description="Most workitems kept; more are answered 503.", ge=1)
+    workitem_keep_s: float = Field(7 * 86400.0, description="Time that a workitem is kept after it ended.", ge=0)
+    workitem_lock_max_s: float = Field(
+        90 * 86400.0, description="Time after its end that a deletion lock can keep a workitem.", ge=0
+    )
+    workitem_remember_s: float = Field(
+        365 * 86400.0, description="Time that a removed workitem is answered 410 and its UID not used again.", ge=0
+    )
+    workitem_subscribers_max: int = Field(1000, description="Subscribers to workitems.", ge=1)
+    workitem_reports_max: int = Field(10_000, description="Event reports that wait for one subscriber.", ge=1)
+    workitem_report_keep_s: float = Field(
+        86400.0, description="Time that an event report waits for a subscriber that cannot be reached.", gt=0
+    )
+    workitem_channels_max: int = Field(
+        1000, description="WebSocket channels for event reports open at once, per web process.", ge=1
+    )
+    workitem_fallback_subscribers: str = Field(
+        "",
+        description="AE titles of peers, separated by commas, that are always told when we restart (PS3.4 CC.2.4.3).",
+    )
+
     # People
     session_idle_s: float = Field(8 * 3600.0, description="A session without requests for so long ends.", gt=0)
     session_max_s: float = Field(7 * 86400.0, description="Longest session.", gt=0)

@@ -27,7 +27,7 @@ def test_the_session_says_who_and_what_and_where(radiologist: TestClient, archiv
     session = radiologist.get("/session").json()
 
     assert session["user"]["name"] == "Rosalind"
-    assert session["user"]["rights"] == ["echo", "query", "retrieve", "send", "store", "view"]
+    assert session["user"]["rights"] == ["echo", "query", "retrieve", "send", "store", "view", "worklist"]
     assert session["csrfToken"] == radiologist.headers["X-CSRF-Token"]
     assert session["server"]["aeTitle"] == "FILMLESS"
 

@@ -25,6 +25,7 @@ class Action(StrEnum):
     RETRIEVE = "retrieve"
     STORE = "store"
     SEND = "send"
+    WORKLIST = "worklist"
     DELETE = "delete"
     ADMINISTER = "administer"
 
@@ -32,7 +33,7 @@ class Action(StrEnum):
 EVERYTHING: Final = frozenset(action.value for action in Action)
 
 _READS: Final = frozenset({Action.ECHO.value, Action.QUERY.value, Action.VIEW.value, Action.RETRIEVE.value})
-_WORKS: Final = _READS | {Action.STORE.value, Action.SEND.value}
+_WORKS: Final = _READS | {Action.STORE.value, Action.SEND.value, Action.WORKLIST.value}
 
 ROLES: Final[dict[str, frozenset[str]]] = {
     "administrator": EVERYTHING,
@@ -41,7 +42,9 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     "clinician": _READS,
 }
 
-PEER_SERVICES: Final = frozenset({Action.ECHO.value, Action.STORE.value, Action.QUERY.value, Action.RETRIEVE.value})
+PEER_SERVICES: Final = frozenset(
+    {Action.ECHO.value, Action.STORE.value, Action.QUERY.value, Action.RETRIEVE.value, Action.WORKLIST.value}
+)
 """What a peer can be allowed. Being sent to is no right of the peer's: who sends needs `send` or `retrieve`."""
 
 _SEES_STUDIES: Final = frozenset({Action.QUERY.value, Action.VIEW.value, Action.RETRIEVE.value, Action.SEND.value})
@@ -53,6 +56,7 @@ _WORDS: Final[dict[Action, str]] = {
     Action.RETRIEVE: "retrieve studies",
     Action.STORE: "store instances",
     Action.SEND: "send studies to other systems",
+    Action.WORKLIST: "make and change workitems",
     Action.DELETE: "delete studies",
     Action.ADMINISTER: "administer Filmless",
 }

@@ -21,6 +21,7 @@ from filmless.retrieve.send import Progress, send
 from filmless.store.scrub import SLICE_S, scrub_job
 from filmless.store.sweep import sweep_job
 from filmless.store.verify import verify_job
+from filmless.worklist.tidying import tidy_worklist
 
 TIDY_INTERVAL_S = 3600.0
 
@@ -33,7 +34,12 @@ def run_worker(settings: Settings, ready: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Archive.open(settings) as archive, alive(archive, "worker"):
         ready()
-        schedules = {"sweep": settings.sweep_interval_s, "tidy": TIDY_INTERVAL_S, "scrub": SLICE_S}
+        schedules = {
+            "sweep": settings.sweep_interval_s,
+            "tidy": TIDY_INTERVAL_S,
+            "tidy_worklist": TIDY_INTERVAL_S,
+            "scrub": SLICE_S,
+        }
         Worker(archive, FUNCTIONS, schedules=schedules).run(stop)
 
 
@@ -71,5 +77,6 @@ FUNCTIONS: dict[str, JobFunction] = {
     "send_study": send_study,
     "sweep": sweep_job,
     "tidy": tidy,
+    "tidy_worklist": tidy_worklist,
     "verify": verify_job,
 }

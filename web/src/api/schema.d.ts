@@ -680,7 +680,7 @@ export interface components {
     schemas: {
         /** @description How to admit a stranger; without `host`, at the address it came from. */
         Admission: {
-            allow: ("echo" | "store" | "query" | "retrieve")[];
+            allow: ("echo" | "store" | "query" | "retrieve" | "worklist")[];
             /** @default  */
             description: string;
             host?: string | null;
@@ -791,7 +791,7 @@ export interface components {
         /** @description A peer to be. */
         NewPeer: {
             aeTitle: string;
-            allow: ("echo" | "store" | "query" | "retrieve")[];
+            allow: ("echo" | "store" | "query" | "retrieve" | "worklist")[];
             /** @default  */
             description: string;
             host: string;
@@ -803,7 +803,7 @@ export interface components {
         NewToken: {
             expiresDays?: number | null;
             name: string;
-            rights?: ("echo" | "query" | "view" | "retrieve" | "store" | "send" | "delete" | "administer")[] | null;
+            rights?: ("echo" | "query" | "view" | "retrieve" | "store" | "send" | "worklist" | "delete" | "administer")[] | null;
         };
         /** @description A person to be. */
         NewUser: {
@@ -822,7 +822,7 @@ export interface components {
         /** @description A known remote AE. `host` is an address, a name or a network; without `port` it cannot be called. */
         Peer: {
             aeTitle: string;
-            allow: ("echo" | "store" | "query" | "retrieve")[];
+            allow: ("echo" | "store" | "query" | "retrieve" | "worklist")[];
             /** Format: date-time */
             createdAt: string;
             description: string;
@@ -836,7 +836,7 @@ export interface components {
         /** @description What to change of a peer; what is left out stays. `port` may be set to null. */
         PeerChange: {
             aeTitle?: string | null;
-            allow?: ("echo" | "store" | "query" | "retrieve")[] | null;
+            allow?: ("echo" | "store" | "query" | "retrieve" | "worklist")[] | null;
             description?: string | null;
             host?: string | null;
             port?: number | null;
@@ -934,7 +934,7 @@ export interface components {
             displayName: string;
             id: number;
             name: string;
-            rights: ("echo" | "query" | "view" | "retrieve" | "store" | "send" | "delete" | "administer")[];
+            rights: ("echo" | "query" | "view" | "retrieve" | "store" | "send" | "worklist" | "delete" | "administer")[];
             /** @enum {string} */
             role: "administrator" | "radiologist" | "technologist" | "clinician";
         };
@@ -1063,7 +1063,7 @@ export interface components {
             lastUsedAt: string | null;
             name: string;
             /** @description What it may do: these rights, as far as its person has them. */
-            rights: ("echo" | "query" | "view" | "retrieve" | "store" | "send" | "delete" | "administer")[];
+            rights: ("echo" | "query" | "view" | "retrieve" | "store" | "send" | "worklist" | "delete" | "administer")[];
         };
         /** @description The tokens of a person. */
         Tokens: {

@@ -45,6 +45,7 @@ const RIGHTS: readonly Right[] = [
   'retrieve',
   'store',
   'send',
+  'worklist',
   'delete',
   'administer',
 ];
@@ -52,7 +53,7 @@ const RIGHTS: readonly Right[] = [
 function rightsOf(role: Role): readonly Right[] {
   if (role === 'administrator') return RIGHTS;
   const reads = RIGHTS.slice(0, 4);
-  return role === 'clinician' ? reads : [...reads, 'store', 'send'];
+  return role === 'clinician' ? reads : [...reads, 'store', 'send', 'worklist'];
 }
 
 /** Who may sign in. */

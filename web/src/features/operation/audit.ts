@@ -34,6 +34,17 @@ export const AUDIT_ACTIONS = [
   'blob_missing',
   'blob_good_again',
   'blob_repaired',
+  'workitem_create',
+  'workitem_view',
+  'workitem_search',
+  'workitem_change',
+  'workitem_state',
+  'workitem_cancel_request',
+  'workitem_subscribe',
+  'workitem_unsubscribe',
+  'worklist_suspend',
+  'workitem_listen',
+  'workitem_remove',
 ] as const;
 
 export interface AuditForm {
