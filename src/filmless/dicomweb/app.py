@@ -23,9 +23,10 @@ from filmless.dicomweb.rendered import rendered_routes
 from filmless.dicomweb.retrieve import retrieve_routes
 from filmless.dicomweb.search import search_routes
 from filmless.dicomweb.store import store_routes
+from filmless.dicomweb.workitems import workitem_routes
 from filmless.errors import FilmlessError, NotAllowed
 
-_EXPOSED: Final = "Content-Location, Content-Range, ETag, Warning, Retry-After"
+_EXPOSED: Final = "Content-Location, Content-Range, ETag, Location, Warning, Retry-After"
 _ALLOWED: Final = "Authorization, Accept, Content-Type, Range, If-None-Match"
 
 
@@ -44,6 +45,7 @@ class _Dicomweb:
                 *retrieve_routes(archive),
                 *search_routes(archive),
                 *store_routes(archive),
+                *workitem_routes(archive),
                 *rendered_routes(archive, decoding),
             ],
             redirect_slashes=False,
@@ -117,7 +119,7 @@ def _preflight() -> Response:
     return Response(
         status_code=204,
         headers={
-            "Access-Control-Allow-Methods": "GET, HEAD, POST, OPTIONS",
+            "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, OPTIONS",
             "Access-Control-Allow-Headers": _ALLOWED,
             "Access-Control-Max-Age": "3600",
         },
