@@ -40,11 +40,11 @@ class Door:
 
 
 def add_peer(
-    archive: Archive, ae_title: str, port: int | None = None, *allow: str, host: str = "127.0.0.1", tls: bool = False
+    archive: Archive, ae_title: str, port: int | None = None, *allow: str, host: str = "127.0.0.1", **options: Any
 ) -> peers.Peer:
     """Admit a peer, for every service unless some are named."""
     return peers.add_peer(
-        archive, SYSTEM("test"), ae_title=ae_title, host=host, port=port, allow=allow or EVERY, tls=tls
+        archive, SYSTEM("test"), ae_title=ae_title, host=host, port=port, allow=allow or EVERY, **options
     )
 
 

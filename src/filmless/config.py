@@ -103,6 +103,9 @@ class Settings(BaseSettings):
     connect_timeout_s: float = Field(10.0, description="Longest wait for a connection to a peer.", gt=0)
     command_max_bytes: int = Field(1 << 16, description="Longest DIMSE command set accepted.", ge=1024)
     identifier_max_bytes: int = Field(1 << 20, description="Longest C-FIND, C-MOVE or C-GET identifier.", ge=1024)
+    information_max_bytes: int = Field(
+        16 << 20, description="Longest data set of a DIMSE-N message: it names about 100,000 instances.", ge=1024
+    )
     operations_max: int = Field(
         16, description="Asynchronous operations window offered to peers that ask for one.", ge=1, le=1000
     )
@@ -197,6 +200,23 @@ class Settings(BaseSettings):
         description="AE titles of peers, separated by commas, that are always told when we restart (PS3.4 CC.2.4.3).",
     )
 
+    # Storage commitment (PS3.4 annex J)
+    commitment_same_association_s: float = Field(
+        10.0,
+        description="Time in which a report goes over the association of its request, if that is still open; then a "
+        "new one is opened.",
+        ge=0,
+    )
+    commitment_retry_s: float = Field(
+        3 * 86400.0,
+        description="Time that we try to report, to ask, or to notify of a study, before the job is parked.",
+        gt=0,
+    )
+    commitment_answer_s: float = Field(
+        86400.0, description="Time that a peer has to report on what we asked it; then it is a problem.", gt=0
+    )
+    commitment_keep_s: float = Field(30 * 86400.0, description="Time that settled commitments are kept.", ge=0)
+
     # People
     session_idle_s: float = Field(8 * 3600.0, description="A session without requests for so long ends.", gt=0)
     session_max_s: float = Field(7 * 86400.0, description="Longest session.", gt=0)
@@ -218,6 +238,7 @@ class Settings(BaseSettings):
             association_request_max_bytes=self.association_request_max_bytes,
             command_max_bytes=self.command_max_bytes,
             identifier_max_bytes=self.identifier_max_bytes,
+            information_max_bytes=self.information_max_bytes,
             associations_max=self.associations_max,
             associations_per_peer_max=self.associations_per_peer_max,
             operations_max=self.operations_max,

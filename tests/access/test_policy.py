@@ -19,11 +19,11 @@ from filmless.access.principal import SYSTEM, Principal
 from filmless.errors import NotAllowed
 
 TABLE = {
-    #                  echo  query view retr. store send worklist delete administer
-    "administrator": (True, True, True, True, True, True, True, True, True),
-    "radiologist": (True, True, True, True, True, True, True, False, False),
-    "technologist": (True, True, True, True, True, True, True, False, False),
-    "clinician": (True, True, True, True, False, False, False, False, False),
+    #                  echo  query view retr. store commit send worklist delete administer
+    "administrator": (True, True, True, True, True, True, True, True, True, True),
+    "radiologist": (True, True, True, True, True, False, True, True, False, False),
+    "technologist": (True, True, True, True, True, False, True, True, False, False),
+    "clinician": (True, True, True, True, False, False, False, False, False, False),
 }
 
 

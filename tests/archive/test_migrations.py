@@ -9,6 +9,7 @@ from sqlalchemy import inspect
 
 import filmless.access.tables
 import filmless.archive.tables
+import filmless.routing.tables
 import filmless.worklist.tables
 from filmless.archive import Archive
 from filmless.archive.database import metadata

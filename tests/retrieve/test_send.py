@@ -18,11 +18,12 @@ from filmless.dimse.client import CONTEXTS_MAX
 from filmless.dimse.pdus import ContextAnswer
 from filmless.dimse.server import Accept, Reject
 from filmless.dimse.services import Outcome
+from filmless.retrieve.calling import echo
 from filmless.retrieve.instances import StoredInstance, find_instances
-from filmless.retrieve.send import Progress, echo, plan_contexts, send
+from filmless.retrieve.send import Progress, plan_contexts, send
 from listening import scp
 from running import free_port
-from wire import EXPLICIT_LE, IMPLICIT_LE, Scp
+from wire import EXPLICIT_LE, IMPLICIT_LE, Scp, Stored
 
 __all__ = ["scp"]
 
@@ -105,6 +106,22 @@ def slow(_: object) -> Outcome:
 
     time.sleep(0.4)
     return Outcome()
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_window_that_the_peer_grants_is_used(archive: Archive, scp: Callable[..., Scp], window: int) -> None:
+    instances = series_of(archive, 6)
+    is_next_there: list[bool] = []
+
+    class Watching(Stored):
+        def finish(self) -> Outcome:  # it is not answered yet
+            is_next_there.append(self.request.association._has_input(0.3))
+            return Outcome()
+
+    listening = scp(store=Watching)
+    peer = add_peer(archive, "DEST", listening.port, operations_window=window)
+    assert send(archive, SYSTEM("test"), peer, instances).completed == 6
+    assert is_next_there == [window > 1] * 5 + [False]
 
 
 def test_an_echo_that_is_answered_is_ok(archive: Archive, scp: Callable[..., Scp]) -> None:

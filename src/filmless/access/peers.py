@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 UNKNOWN_PEERS_MAX: Final = 200
 """Strangers remembered; beyond that the one not seen for longest is forgotten."""
 
+OPERATIONS_WINDOW_MAX: Final = 64
+
 RESOLVED_S: Final = 30.0
 UNRESOLVED_S: Final = 5.0
 RESOLVED_NAMES_MAX: Final = 1000
@@ -52,6 +54,9 @@ class Peer:
     allow: frozenset[str]
     tls: bool
     description: str
+    ask_commitment: bool  # ask it for storage commitment of what we sent to it
+    notify_availability: bool  # tell it when a study is complete (PS3.4 annex R)
+    operations_window: int  # C-STOREs that it may be sent before it has answered the first; 1: one by one
     created_at: float
     updated_at: float
 
@@ -140,6 +145,9 @@ def add_peer(
     allow: Collection[str],
     tls: bool = False,
     description: str = "",
+    ask_commitment: bool = False,
+    notify_availability: bool = False,
+    operations_window: int = 1,
 ) -> Peer:
     """Make a peer known.
 
@@ -149,11 +157,22 @@ def add_peer(
     """
     require(principal, Action.ADMINISTER)
     with archive.transaction() as session:
-        return _add(session, principal, "peer_add", ae_title, host, port, allow, tls, description)
+        values = _checked(
+            ae_title=ae_title,
+            host=host,
+            port=port,
+            allow=allow,
+            tls=tls,
+            description=description,
+            ask_commitment=ask_commitment,
+            notify_availability=notify_availability,
+            operations_window=operations_window,
+        )
+        return _add(session, principal, "peer_add", values)
 
 
 def update_peer(archive: Archive, principal: Principal, peer_id: int, **changes: Any) -> Peer:
-    """Change the named fields of a peer (`ae_title`, `host`, `port`, `allow`, `tls`, `description`).
+    """Change the named fields of a peer, those of `add_peer`.
 
     Raises
     ------
@@ -162,7 +181,7 @@ def update_peer(archive: Archive, principal: Principal, peer_id: int, **changes:
     require(principal, Action.ADMINISTER)
     with archive.transaction() as session:
         before = _get(session, peer_id)
-        fields = {name: getattr(before, name) for name in ("ae_title", "host", "port", "allow", "tls", "description")}
+        fields = {name: getattr(before, name) for name in _FIELDS}
         values = _checked(**(fields | changes))
         try:
             with session.begin_nested():
@@ -244,12 +263,10 @@ def admit(
     unknown_id: int,
     *,
     host: str | None = None,
-    port: int | None = None,
     allow: Collection[str] = ("echo", "store"),
-    tls: bool = False,
-    description: str = "",
+    **more: Any,
 ) -> Peer:
-    """Make a stranger a known peer, at the address it came from unless `host` says another.
+    """Make a stranger a known peer, at the address it came from unless `host` says another; `more` as in `add_peer`.
 
     Raises
     ------
@@ -258,9 +275,9 @@ def admit(
     require(principal, Action.ADMINISTER)
     with archive.transaction() as session:
         unknown = _get_unknown(session, unknown_id)
-        peer = _add(
-            session, principal, "peer_admit", unknown.ae_title, host or unknown.address, port, allow, tls, description
-        )
+        fields: dict[str, Any] = {"port": None, "tls": False, "description": "", **more}
+        values = _checked(ae_title=unknown.ae_title, host=host or unknown.address, allow=allow, **fields)
+        peer = _add(session, principal, "peer_admit", values)
         session.execute(delete(unknown_peers).where(unknown_peers.c.id == unknown_id))
         return peer
 
@@ -293,19 +310,8 @@ def _get_unknown(session: Connection, unknown_id: int) -> UnknownPeer:
     return _unknown(row)
 
 
-def _add(
-    session: Connection,
-    principal: Principal,
-    action: str,
-    ae_title: str,
-    host: str,
-    port: int | None,
-    allow: Collection[str],
-    tls: bool,
-    description: str,
-) -> Peer:
+def _add(session: Connection, principal: Principal, action: str, values: dict[str, Any]) -> Peer:
     now = time.time()
-    values = _checked(ae_title=ae_title, host=host, port=port, allow=allow, tls=tls, description=description)
     try:
         with session.begin_nested():
             key = session.execute(
@@ -318,8 +324,30 @@ def _add(
     return peer
 
 
+_FIELDS: Final = (
+    "ae_title",
+    "host",
+    "port",
+    "allow",
+    "tls",
+    "description",
+    "ask_commitment",
+    "notify_availability",
+    "operations_window",
+)
+
+
 def _checked(
-    *, ae_title: str, host: str, port: int | None, allow: Collection[str], tls: bool, description: str
+    *,
+    ae_title: str,
+    host: str,
+    port: int | None,
+    allow: Collection[str],
+    tls: bool,
+    description: str,
+    ask_commitment: bool = False,
+    notify_availability: bool = False,
+    operations_window: int = 1,
 ) -> dict[str, Any]:
     """Check the fields of a peer and give them in the form of the table (AE: PS3.5 table 6.2-1)."""
     title = ae_title.strip(" ")
@@ -334,6 +362,8 @@ def _checked(
         raise Refused(f"{port} is no port: 1 to 65535")
     if len(description) > 255 or not description.isprintable():
         raise Refused("a description has at most 255 printable characters")
+    if not 1 <= operations_window <= OPERATIONS_WINDOW_MAX:
+        raise Refused(f"a window of {operations_window} operations: 1 (one by one) to {OPERATIONS_WINDOW_MAX}")
     return {
         "ae_title": title,
         "host": _checked_host(host.strip()),
@@ -341,6 +371,9 @@ def _checked(
         "allow": " ".join(sorted(set(allow))),
         "tls": tls,
         "description": description,
+        "ask_commitment": ask_commitment,
+        "notify_availability": notify_availability,
+        "operations_window": operations_window,
     }
 
 
@@ -409,9 +442,7 @@ def _printable(ae_title: str) -> str:
 
 def _told(peer: Peer) -> dict[str, Any]:
     told = asdict(peer)
-    return {name: told[name] for name in ("ae_title", "host", "port", "tls", "description")} | {
-        "allow": sorted(peer.allow)
-    }
+    return {name: told[name] for name in _FIELDS} | {"allow": sorted(peer.allow)}
 
 
 def _peer(row: RowMapping) -> Peer:

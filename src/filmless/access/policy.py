@@ -24,6 +24,7 @@ class Action(StrEnum):
     VIEW = "view"
     RETRIEVE = "retrieve"
     STORE = "store"
+    COMMIT = "commit"
     SEND = "send"
     WORKLIST = "worklist"
     DELETE = "delete"
@@ -43,7 +44,8 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 }
 
 PEER_SERVICES: Final = frozenset(
-    {Action.ECHO.value, Action.STORE.value, Action.QUERY.value, Action.RETRIEVE.value, Action.WORKLIST.value}
+    action.value
+    for action in (Action.ECHO, Action.STORE, Action.QUERY, Action.RETRIEVE, Action.COMMIT, Action.WORKLIST)
 )
 """What a peer can be allowed. Being sent to is no right of the peer's: who sends needs `send` or `retrieve`."""
 
@@ -55,6 +57,7 @@ _WORDS: Final[dict[Action, str]] = {
     Action.VIEW: "view studies",
     Action.RETRIEVE: "retrieve studies",
     Action.STORE: "store instances",
+    Action.COMMIT: "ask for storage commitment",
     Action.SEND: "send studies to other systems",
     Action.WORKLIST: "make and change workitems",
     Action.DELETE: "delete studies",

@@ -67,7 +67,7 @@ def remove_peer(archive: Here, principal: Administrator, peer_id: PeerId) -> Non
 @router.post("/peers/{peerId}/echo", responses=responses(404))
 def echo_peer(archive: Here, principal: Administrator, peer_id: PeerId) -> models.EchoOutcome:
     """Send a C-ECHO to a peer and say how it went."""
-    from filmless.retrieve.send import echo
+    from filmless.retrieve.calling import echo
 
     peer = peers.get_peer(archive, peer_id)
     result = echo(archive.settings, peer)

@@ -268,7 +268,7 @@ def examine_ports(settings: Settings) -> Iterator[Finding]:
 
 def examine_peers(archive: Archive) -> Iterator[Finding]:
     """Call every peer that has a port."""
-    from filmless.retrieve.send import echo
+    from filmless.retrieve.calling import echo
 
     known = peers.list_peers(archive)
     if not known:

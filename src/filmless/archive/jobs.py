@@ -241,6 +241,7 @@ class JobContext:
     attempt: int
     owner: str
     stop: threading.Event
+    created_at: float = 0.0
     _halt: threading.Event = field(default_factory=threading.Event)
     _reported_at: float = 0.0
 
@@ -279,11 +280,13 @@ class Worker:
         *,
         schedules: Mapping[str, float] | None = None,
         destination_limits: Mapping[str, int] | None = None,
+        keeps_trying_s: Mapping[str, float] | None = None,
     ) -> None:
         self._archive = archive
         self._functions = dict(functions)
         self._schedules = dict(schedules or {})
         self._destination_limits = dict(destination_limits or {})
+        self._keeps_trying_s = dict(keeps_trying_s or {})  # jobs that are tried for a time, not a number of times
         self._settings = archive.settings
         self._running: dict[int, JobContext] = {}
         self._mutex = threading.Lock()
@@ -367,7 +370,7 @@ class Worker:
                 row = session.execute(self._due(now).with_for_update(skip_locked=True)).first()
                 if row is None:
                     return None
-                if row.state == "running" and row.attempts >= self._settings.job_attempts_max:
+                if row.state == "running" and self._is_last(row.name, row.attempts, row.created_at):
                     _end(session, row.id, row.owner, "parked", f"its worker vanished {row.attempts} times")
                     continue
                 session.execute(
@@ -381,7 +384,15 @@ class Worker:
                         is_asked_again=0,
                     )
                 )
-            return JobContext(self._archive, row.id, row.name, row.attempts + 1, owner, stop), json.loads(row.args)
+            job = JobContext(self._archive, row.id, row.name, row.attempts + 1, owner, stop, row.created_at)
+            return job, json.loads(row.args)
+
+    def _is_last(self, name: str, attempts: int, created_at: float) -> bool:
+        """Whether an attempt that failed was the last."""
+        keeps_trying_s = self._keeps_trying_s.get(name)
+        if keeps_trying_s is None:
+            return bool(attempts >= self._settings.job_attempts_max)
+        return bool(attempts >= self._settings.job_attempts_max and time.time() - created_at >= keeps_trying_s)
 
     def _due(self, now: float) -> Select[Any]:
         """The next job that may be run, if any."""
@@ -435,10 +446,10 @@ class Worker:
             logger.exception("job_failed", job=job.job_id, name=job.name)
             state, error = "waiting", f"{type(bug).__name__}: an error in Filmless; the log has more"
         if state == "waiting":
-            if job.attempt >= self._settings.job_attempts_max:
+            if self._is_last(job.name, job.attempt, job.created_at):
                 state = "parked"
             else:
-                backoff_s = self._settings.job_backoff_s * 3.0 ** (job.attempt - 1)
+                backoff_s = self._settings.job_backoff_s * 3.0 ** min(job.attempt - 1, 30)
                 wait_s = max(wait_s, min(backoff_s, self._settings.job_backoff_max_s))
         with self._archive.transaction() as session:
             is_ours = _end(session, job.job_id, job.owner, state, error, wait_s)

@@ -127,6 +127,8 @@ def series_quiet(archive: Archive, args: dict[str, Any], _job: JobContext) -> No
     pack_series(archive, key)
     with archive.transaction() as session:
         publish(session, "study", row.study_instance_uid, row.study_instance_uid)
+        study = {"study_instance_uid": row.study_instance_uid}
+        enqueue(session, "study_quiet", study, key=f"study_quiet:{row.study_instance_uid}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,13 @@ def peer_add(
     ] = "echo,store,query,retrieve",
     tls: Annotated[bool, typer.Option("--tls", help="Call it over TLS.")] = False,
     description: Annotated[str, typer.Option(help="What it is, for people.")] = "",
+    ask_commitment: Annotated[
+        bool, typer.Option("--ask-commitment", help="Ask it for storage commitment of what we send to it.")
+    ] = False,
+    notify_availability: Annotated[
+        bool, typer.Option("--notify-availability", help="Tell it when a study is complete.")
+    ] = False,
+    operations_window: Annotated[int, typer.Option(help="Instances to send it before it has answered the first.")] = 1,
     data: Data = None,
     config: Config = None,
 ) -> None:
@@ -40,7 +47,17 @@ def peer_add(
     services = {part.strip() for part in allow.split(",") if part.strip()}
     with open_archive(data, config, is_new=True) as archive:
         peer = peers.add_peer(
-            archive, caller(), ae_title=ae, host=host, port=port, allow=services, tls=tls, description=description
+            archive,
+            caller(),
+            ae_title=ae,
+            host=host,
+            port=port,
+            allow=services,
+            tls=tls,
+            description=description,
+            ask_commitment=ask_commitment,
+            notify_availability=notify_availability,
+            operations_window=operations_window,
         )
     typer.echo(f"added {peer.ae_title} at {peer.host}, allowed: {', '.join(sorted(peer.allow))}")
 
@@ -67,7 +84,7 @@ def peer_echo(
     config: Config = None,
 ) -> None:
     """Test the connection to a peer with a C-ECHO; exit code 1 when it fails."""
-    from filmless.retrieve.send import echo
+    from filmless.retrieve.calling import echo
 
     with open_archive(data, config) as archive:
         peer = find(archive, ae)
@@ -99,6 +116,7 @@ def send_study(
     """Send a study to a peer by C-STORE and wait until it is there."""
     from filmless.retrieve.instances import find_instances
     from filmless.retrieve.send import send
+    from filmless.routing.ask_commitment import enqueue_questions
 
     with open_archive(data, config) as archive:
         peer = find(archive, ae)
@@ -106,6 +124,10 @@ def send_study(
         if not instances:
             raise NotFound(f"there is no study {study}")
         result = send(archive, caller(), peer, instances)
+        if peer.ask_commitment:
+            arrived = [instance for instance in instances if instance.sop_instance_uid not in result.failures]
+            with archive.transaction() as session:
+                enqueue_questions(session, peer, arrived)
     typer.echo(f"sent {result.completed} of {len(instances)} instances to {ae}; {result.failed} failed")
     for uid in result.failed_uids:
         typer.echo(f"failed: {uid}", err=True)

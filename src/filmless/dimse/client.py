@@ -81,6 +81,15 @@ class Requestor(Association):
         """What the peer accepted of what was proposed."""
         return list(self.contexts.values())
 
+    @property
+    def operations_window(self) -> int:
+        """Requests of ours that may be under way at once (PS3.7 D.3.3.3); 1 unless both sides agreed on more."""
+        proposed = self.request.user.operations_window if self.request is not None else None
+        answered = self.answer.user.operations_window if self.answer is not None else None
+        if proposed is None or answered is None:
+            return 1
+        return min(proposed[0], answered[0]) or max(proposed[0], answered[0]) or 1  # 0 is any number
+
     def get_context(self, abstract_syntax: str, transfer_syntax: str | None = None) -> Context:
         """The accepted context for a SOP class (and transfer syntax).
 

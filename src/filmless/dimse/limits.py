@@ -13,6 +13,7 @@ class Limits:
     association_request_max_bytes: int = 1 << 18
     command_max_bytes: int = 1 << 16
     identifier_max_bytes: int = 1 << 20
+    information_max_bytes: int = 1 << 24  # of a DIMSE-N message: a commitment of 100,000 instances
     associations_max: int = 64
     associations_per_peer_max: int = 16
     operations_max: int = 16  # asynchronous operations window offered to peers that ask for one (PS3.7 D.3.3.3)

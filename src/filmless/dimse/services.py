@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -208,7 +208,9 @@ def _read_identifier(request: Request) -> bool:
     if not request.command.has_data_set:
         _answer(request, Outcome(c.MISTYPED_ARGUMENT, "this request needs a data set"))
         return False
-    raw = association.read_data_set(association.limits.identifier_max_bytes)
+    is_normalized = c.N_EVENT_REPORT_RQ <= request.command.field <= c.N_DELETE_RQ
+    limits = association.limits
+    raw = association.read_data_set(limits.information_max_bytes if is_normalized else limits.identifier_max_bytes)
     try:
         request.identifier = decode(raw, request.transfer_syntax_uid)
     except Refused as error:
@@ -315,10 +317,17 @@ def await_response(association: Association, field: int, message_id: int) -> Com
     ------
     AssociationEnded: the association is over.
     """
+    return await_any_response(association, field, (message_id,))
+
+
+def await_any_response(association: Association, field: int, message_ids: Collection[int]) -> Command:
+    """Wait for the response to any of several requests, as `await_response` does for one."""
     while True:
         _, command = association.read_command(association.limits.network_timeout_s)
-        if is_response_to(command, field, message_id):
+        answered = command.number(c.MESSAGE_ID_BEING_RESPONDED_TO)
+        if answered in message_ids and is_response_to(command, field, answered):
             return command
         if command.field != c.C_CANCEL_RQ:
-            association.misused(f"command 0x{command.field:04X} where a response to {message_id} was due")
+            due = ", ".join(map(str, message_ids))
+            association.misused(f"command 0x{command.field:04X} where a response to {due} was due")
         association.cancelled.add(command.message_id)

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-import ssl
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -21,16 +21,16 @@ from filmless.access import audit
 from filmless.access.peers import Peer
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.config import Settings
 from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE
-from filmless.dicom.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, name_of
-from filmless.dimse import client, commands, pdus, tls
+from filmless.dicom.uids import name_of
+from filmless.dimse import client, commands
 from filmless.dimse.association import Association, DataSource, FileRange
 from filmless.dimse.connection import AssociationEnded
-from filmless.dimse.services import await_response, send_store
+from filmless.dimse.services import await_any_response, await_response, send_store
 from filmless.dimse.upper_layer import Context
-from filmless.errors import FilmlessError, NotAcceptable, NotFound, Refused, Unavailable
+from filmless.errors import FilmlessError, NotAcceptable, NotFound
 from filmless.retrieve import transcode
+from filmless.retrieve.calling import open_association
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
 
 log = structlog.get_logger()
@@ -69,15 +69,6 @@ class SendResult:
     def failed_uids(self) -> list[str]:
         """The instances that the peer does not have from us now."""
         return list(self.failures)
-
-
-@dataclass(frozen=True, slots=True)
-class EchoResult:
-    """How a C-ECHO went, in a sentence for people."""
-
-    ok: bool
-    message: str
-    duration_ms: float
 
 
 # ------------------------------------------------------------------------------------------------- one instance
@@ -138,31 +129,37 @@ def store_instance(
 
     Raises
     ------
+    As `request_store`.
+    """
+    request_store(archive, association, contexts, instance, message_id, originator)
+    return await_response(association, commands.C_STORE_RQ, message_id)
+
+
+def request_store(
+    archive: Archive,
+    association: Association,
+    contexts: Sequence[Context],
+    instance: StoredInstance,
+    message_id: int,
+    originator: tuple[str, int] | None = None,
+) -> None:
+    """Send one instance over an association; the response is still to come.
+
+    Raises
+    ------
     NotAcceptable, NotFound, Damaged, Unavailable: this instance cannot be sent. AssociationEnded: nor any other.
     """
     context, data_set = choose_context(archive, contexts, instance)
+    uids = instance.sop_class_uid, instance.sop_instance_uid
     if data_set is not None:
-        return _store(association, context, instance, message_id, data_set, originator)
+        send_store(association, context, message_id, *uids, data_set, originator)
+        return
     descriptor = archive.blobs.open(instance.blob)
     try:
         stored = FileRange(descriptor, instance.dataset_offset, instance.length_bytes - instance.dataset_offset)
-        return _store(association, context, instance, message_id, stored, originator)
+        send_store(association, context, message_id, *uids, stored, originator)
     finally:
         os.close(descriptor)
-
-
-def _store(
-    association: Association,
-    context: Context,
-    instance: StoredInstance,
-    message_id: int,
-    data_set: DataSource,
-    originator: tuple[str, int] | None,
-) -> commands.Command:
-    send_store(
-        association, context, message_id, instance.sop_class_uid, instance.sop_instance_uid, data_set, originator
-    )
-    return await_response(association, commands.C_STORE_RQ, message_id)
 
 
 # ------------------------------------------------------------------------------------------------- many instances
@@ -196,13 +193,16 @@ class Transfer:
         instances: Sequence[StoredInstance],
         *,
         originator: tuple[str, int] | None = None,
+        on_arrived: Callable[[StoredInstance], None] = lambda _: None,
     ) -> None:
         self.result = SendResult()
+        self.arrived: list[StoredInstance] = []
         self.completed_studies: dict[str, list[int]] = {}  # study: instances and bytes that arrived
         self.failed_studies: dict[str, int] = {}
         self._archive = archive
         self._peer = peer
         self._originator = originator
+        self._on_arrived = on_arrived
         self._total = len(instances)
         self._done = threading.Condition()
         self._active = 0  # workers that have not finished
@@ -221,7 +221,7 @@ class Transfer:
         """Send no more after what is under way."""
         self._stopping = True
 
-    def __iter__(self) -> Iterator[Progress]:
+    def __iter__(self) -> Generator[Progress]:
         """Run, and tell the progress at least twice a second. Leaving early cancels."""
         try:
             while self._batches and not self._stopping:
@@ -286,29 +286,51 @@ class Transfer:
             self._active -= 1
             self._done.notify_all()
 
-    def _use(self, association: Association, waiting: deque[StoredInstance]) -> None:
-        while not self._stopping and (instance := _next(waiting)) is not None:
-            try:
-                self._send_one(association, instance)
-            except AssociationEnded as error:
-                uid = instance.sop_instance_uid
-                self._attempts[uid] = self._attempts.get(uid, 0) + 1
-                if self._attempts[uid] == _ATTEMPTS:
-                    self._failed(instance, str(error))
-                else:
-                    waiting.appendleft(instance)
-                raise
+    def _use(self, association: client.Requestor, waiting: deque[StoredInstance]) -> None:
+        """Send what is waiting; up to the window that was negotiated is under way before the first is answered."""
+        window = association.operations_window
+        under_way: OrderedDict[int, StoredInstance] = OrderedDict()
+        try:
+            while True:
+                while len(under_way) < window and not self._stopping and (instance := _next(waiting)) is not None:
+                    message_id = next(self._message_ids)
+                    under_way[message_id] = instance
+                    if not self._send_one(association, instance, message_id):
+                        del under_way[message_id]
+                if not under_way:
+                    return
+                response = await_any_response(association, commands.C_STORE_RQ, under_way)
+                self._answered(under_way.pop(response.number(commands.MESSAGE_ID_BEING_RESPONDED_TO)), response)
+        except AssociationEnded as error:
+            self._lost(under_way, waiting, error)
+            raise
 
-    def _send_one(self, association: Association, instance: StoredInstance) -> None:
+    def _lost(
+        self, under_way: OrderedDict[int, StoredInstance], waiting: deque[StoredInstance], error: AssociationEnded
+    ) -> None:
+        """Put back what was under way when the association broke. The first of it may be what breaks them."""
+        for number, instance in reversed(list(enumerate(under_way.values()))):
+            uid = instance.sop_instance_uid
+            if number == 0:
+                self._attempts[uid] = self._attempts.get(uid, 0) + 1
+            if self._attempts.get(uid) == _ATTEMPTS:
+                self._failed(instance, str(error))
+            else:
+                waiting.appendleft(instance)
+
+    def _send_one(self, association: Association, instance: StoredInstance, message_id: int) -> bool:
+        """Send a request; says whether it will be answered."""
         contexts = list(association.contexts.values())
         try:
-            message_id = next(self._message_ids)
-            response = store_instance(self._archive, association, contexts, instance, message_id, self._originator)
+            request_store(self._archive, association, contexts, instance, message_id, self._originator)
         except AssociationEnded:
             raise
         except FilmlessError as error:
             self._failed(instance, str(error))
-            return
+            return False
+        return True
+
+    def _answered(self, instance: StoredInstance, response: commands.Command) -> None:
         status = response.status
         if status == commands.SUCCESS or commands.is_warning(status):
             self._arrived(instance, is_warning=status != commands.SUCCESS)
@@ -322,9 +344,11 @@ class Transfer:
                 self.result.warning += 1
             else:
                 self.result.completed += 1
+            self.arrived.append(instance)
             counted = self.completed_studies.setdefault(instance.study_instance_uid, [0, 0])
             counted[0] += 1
             counted[1] += instance.length_bytes
+        self._on_arrived(instance)
 
     def _failed(self, instance: StoredInstance, reason: str) -> None:
         with self._done:
@@ -379,13 +403,15 @@ def send(
     instances: Iterable[StoredInstance],
     *,
     on_progress: Callable[[Progress], None] | None = None,
+    on_arrived: Callable[[StoredInstance], None] = lambda _: None,
     is_cancelled: Callable[[], bool] | None = None,
     action: str = "send",
 ) -> SendResult:
     """Send instances to a peer and wait until all were answered.
 
     One that the peer refuses, or that no negotiated context can carry, counts as failed and does not stop the rest.
-    The caller has asked the policy; the audit rows are recorded here, one a study.
+    The caller has asked the policy; the audit rows are recorded here, one a study. `on_arrived` is called from the
+    sending threads; `on_progress` may raise to stop.
 
     Raises
     ------
@@ -394,91 +420,22 @@ def send(
     chosen = list(instances)
     request = f"send:{os.getpid()}:{time.time_ns()}"
     record_start(archive, principal, action, chosen, request, peer.ae_title)
-    transfer = Transfer(archive, peer, chosen)
-    for progress in transfer:
-        if on_progress is not None:
-            on_progress(progress)
-        if is_cancelled is not None and is_cancelled():
-            transfer.cancel()
-    record_end(
-        archive,
-        principal,
-        action,
-        completed=transfer.completed_studies,
-        failed=transfer.failed_studies,
-        request=request,
-        to=peer.ae_title,
-    )
-    return transfer.result
-
-
-# ------------------------------------------------------------------------------------------------- the peer
-
-
-def client_tls(settings: Settings) -> ssl.SSLContext:
-    """TLS of the associations that we ask for: our certificate, the same authorities as our listener's.
-
-    Raises
-    ------
-    Refused: a file of the settings cannot be used.
-    """
-    return tls.client_context(
-        settings.dicom_tls_certificate,
-        settings.dicom_tls_key,
-        settings.dicom_tls_ca,
-        check_hostname=settings.dicom_tls_check_host,
-    )
-
-
-def open_association(settings: Settings, peer: Peer, contexts: Sequence[tuple[str, Sequence[str]]]) -> client.Requestor:
-    """Open an association with a peer as it is entered in our list.
-
-    Raises
-    ------
-    Refused, Unavailable: as `dimse.client.connect`, and when the peer has no single address.
-    """
-    if peer.port is None or not peer.can_be_called:
-        raise Refused(f"{peer.ae_title} has no single address and port to connect to")
-    return client.connect(
-        peer.host,
-        peer.port,
-        called_ae=peer.ae_title,
-        calling_ae=settings.ae_title,
-        contexts=contexts,
-        tls=client_tls(settings) if peer.tls else None,
-        limits=settings.dimse_limits(),
-        implementation=(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME),
-    )
-
-
-def echo(settings: Settings, peer: Peer) -> EchoResult:
-    """Call a peer and say in plain words how that went; never raises for what the peer does."""
-    began = time.monotonic()
+    transfer = Transfer(archive, peer, chosen, on_arrived=on_arrived)
     try:
-        ok, message = _echo(settings, peer)
-    except FilmlessError as error:
-        ok, message = False, _explain(error, settings, peer)
-    return EchoResult(ok, message, (time.monotonic() - began) * 1000)
-
-
-def _echo(settings: Settings, peer: Peer) -> tuple[bool, str]:
-    with open_association(settings, peer, [(client.VERIFICATION, [IMPLICIT_LE])]) as association:
-        try:
-            status = association.echo()
-        except NotAcceptable:
-            return False, f"{peer.ae_title} accepts our association, but does not allow us the C-ECHO"
-    if status != commands.SUCCESS:
-        return False, f"{peer.ae_title} answered the C-ECHO with status 0x{status:04X}"
-    return True, f"{peer.ae_title} at {peer.host} port {peer.port} answers"
-
-
-def _explain(error: FilmlessError, settings: Settings, peer: Peer) -> str:
-    where = f"{peer.host} port {peer.port}"
-    if isinstance(error, client.Rejected) and error.source == pdus.SOURCE_USER:
-        if error.reason == pdus.USER_CALLING_AE_NOT_RECOGNIZED:
-            return f"{peer.ae_title} does not know us: enter our AE title {settings.ae_title} and address there"
-        if error.reason == pdus.USER_CALLED_AE_NOT_RECOGNIZED:
-            return f"what answers at {where} does not call itself {peer.ae_title}: check the AE title"
-    if isinstance(error, Unavailable | NotFound | Refused):
-        return str(error)[:1].upper() + str(error)[1:]
-    return str(error)
+        with contextlib.closing(iter(transfer)) as progresses:
+            for progress in progresses:
+                if on_progress is not None:
+                    on_progress(progress)
+                if is_cancelled is not None and is_cancelled():
+                    transfer.cancel()
+    finally:
+        record_end(
+            archive,
+            principal,
+            action,
+            completed=transfer.completed_studies,
+            failed=transfer.failed_studies,
+            request=request,
+            to=peer.ae_title,
+        )
+    return transfer.result

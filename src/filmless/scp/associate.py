@@ -18,6 +18,7 @@ from filmless.dimse import commands, pdus
 from filmless.dimse.pdus import ContextAnswer, ExtendedNegotiation, ProposedContext, RoleSelection
 from filmless.dimse.server import Accept, Caller, Reject
 from filmless.errors import Unavailable
+from filmless.routing.commitment import PUSH_MODEL
 from filmless.scp import find
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ SERVICES: dict[str, tuple[Action, frozenset[int]]] = (
     | {uid: (Action.QUERY, frozenset({commands.C_FIND_RQ})) for uid in find.MODELS}
     | {uid: (Action.RETRIEVE, frozenset({commands.C_MOVE_RQ})) for uid in MOVE_MODELS}
     | {uid: (Action.RETRIEVE, frozenset({commands.C_GET_RQ})) for uid in GET_MODELS}
+    | {PUSH_MODEL: (Action.COMMIT, frozenset({commands.N_ACTION_RQ}))}
 )
 """SOP classes other than storage that we serve: the right that they need, and the requests that they carry."""
 
@@ -62,6 +64,7 @@ class Admitted:
     association: str  # names it in the audit trail
     extended: dict[str, bytes] = field(default_factory=dict)  # SOP class: our answer to its extended negotiation
     receives: frozenset[str] = frozenset()  # SOP classes of which the peer takes instances by C-GET
+    commitments: list[int] = field(default_factory=list)  # asked for over this association, not reported yet
 
 
 def is_storage(abstract_syntax: str) -> bool:
@@ -91,11 +94,11 @@ def authorize(archive: Archive, caller: Caller) -> Accept | Reject:
 
 def accept(peer: Peer, principal: Principal, request: pdus.AssociateRequest) -> Accept:
     """Answer each presentation context, role and extended negotiation of a known peer."""
-    roles = _answer_roles(request.user.roles, principal)
+    roles = _answer_roles(request.user.roles, peer, principal)
     extended = _answer_extended(request.user.extended, principal)
     answers, allowed = [], {}
     for context in request.contexts:
-        answer, commands_allowed = _answer_context(context, principal, roles)
+        answer, commands_allowed = _answer_context(context, peer, principal, roles)
         answers.append(answer)
         allowed[context.context_id] = commands_allowed
     admitted = Admitted(
@@ -115,13 +118,13 @@ def accept(peer: Peer, principal: Principal, request: pdus.AssociateRequest) -> 
 
 
 def _answer_context(
-    context: ProposedContext, principal: Principal, roles: dict[str, RoleSelection]
+    context: ProposedContext, peer: Peer, principal: Principal, roles: dict[str, RoleSelection]
 ) -> tuple[ContextAnswer, frozenset[int]]:
     uid = context.abstract_syntax
     first = context.transfer_syntaxes[0] if context.transfer_syntaxes else IMPLICIT_LE
     if uid in SERVICES:
-        action, carried = SERVICES[uid]
-        if action.value not in principal.rights:
+        carried = _carried(uid, peer, principal, roles.get(uid))
+        if not carried:
             return ContextAnswer(context.context_id, pdus.USER_REJECTION, first), _NOTHING
         syntax = next((each for each in context.transfer_syntaxes if each in _IDENTIFIER_SYNTAXES), None)
     elif is_storage(uid):
@@ -138,13 +141,26 @@ def _answer_context(
     return ContextAnswer(context.context_id, pdus.ACCEPTANCE, syntax), carried
 
 
+def _carried(uid: str, peer: Peer, principal: Principal, role: RoleSelection | None) -> frozenset[int]:
+    """The requests that a context of a service may carry from this peer; none: it is refused.
+
+    A peer that we ask for commitment reports over an association in which it is the SCP. Some forget to say so.
+    """
+    action, carried = SERVICES[uid]
+    if action.value not in principal.rights or (uid == PUSH_MODEL and role is not None and not role.scu):
+        carried = _NOTHING
+    if uid == PUSH_MODEL and peer.ask_commitment and (role is None or role.scp):
+        carried |= {commands.N_EVENT_REPORT_RQ}
+    return carried
+
+
 def _storage_syntax(proposed: tuple[str, ...]) -> str | None:
     """The first that we know; else the first at all: an image in a private syntax is better kept than lost."""
     usable = [uid for uid in proposed if is_storable(uid)]
     return next((uid for uid in usable if get_syntax(uid).is_known), usable[0] if usable else None)
 
 
-def _answer_roles(proposed: tuple[RoleSelection, ...], principal: Principal) -> dict[str, RoleSelection]:
+def _answer_roles(proposed: tuple[RoleSelection, ...], peer: Peer, principal: Principal) -> dict[str, RoleSelection]:
     """Grant the roles that the rights allow (PS3.7 D.3.3.4): SCU of what it may store, SCP of what it may retrieve."""
     answers = {}
     for role in proposed:
@@ -155,7 +171,8 @@ def _answer_roles(proposed: tuple[RoleSelection, ...], principal: Principal) -> 
                 scp=role.scp and Action.RETRIEVE.value in principal.rights,
             )
         elif role.sop_class_uid in SERVICES:
-            answers[role.sop_class_uid] = RoleSelection(role.sop_class_uid, scu=role.scu, scp=False)
+            is_reporter = role.sop_class_uid == PUSH_MODEL and peer.ask_commitment
+            answers[role.sop_class_uid] = RoleSelection(role.sop_class_uid, scu=role.scu, scp=role.scp and is_reporter)
     return answers
 
 

@@ -10,6 +10,7 @@ from filmless.dimse import commands
 from filmless.dimse.services import Outcome, Request
 from filmless.errors import FilmlessError
 from filmless.retrieve.send import Transfer, record_end, record_start
+from filmless.routing.ask_commitment import enqueue_questions
 from filmless.scp.associate import MOVE_MODELS, Admitted
 from filmless.scp.retrieving import final, find_named_instances, pending
 from filmless.scp.status import MOVE_DESTINATION_UNKNOWN, retrieve_outcome_of
@@ -51,4 +52,7 @@ def handle_move(archive: Archive, request: Request) -> Iterator[Outcome]:
             request=audited,
             to=destination.ae_title,
         )
+        if destination.ask_commitment and transfer.arrived:
+            with archive.transaction() as session:
+                enqueue_questions(session, destination, transfer.arrived)
     yield final(transfer.result, remaining)

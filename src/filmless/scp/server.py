@@ -17,9 +17,11 @@ from filmless.dimse.server import Listener, Server, listen
 from filmless.dimse.services import Handlers
 from filmless.errors import Refused, Unavailable
 from filmless.scp.associate import authorize
+from filmless.scp.commitment import association_over
 from filmless.scp.echo import handle_echo
 from filmless.scp.get import handle_get
 from filmless.scp.move import handle_move
+from filmless.scp.normalized import handle_normalized, speak
 from filmless.scp.query import handle_query
 from filmless.scp.store import handle_store
 
@@ -56,14 +58,17 @@ def create_server(archive: Archive, listeners: Sequence[Listener]) -> Server:
         listeners,
         authorize=partial(authorize, archive),
         handlers=Handlers(
-            echo=handle_echo,
+            echo=partial(handle_echo, archive),
             store=partial(handle_store, archive),
             find=partial(handle_query, archive),
             move=partial(handle_move, archive),
             get=partial(handle_get, archive),
+            normalized=partial(handle_normalized, archive),
+            idle=partial(speak, archive),
         ),
         limits=archive.settings.dimse_limits(),
         implementation=(IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME),
+        ended=lambda _, admitted: association_over(archive, admitted),
     )
 
 

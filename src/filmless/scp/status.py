@@ -6,7 +6,7 @@ import structlog
 
 from filmless.dimse import commands
 from filmless.dimse.services import Outcome
-from filmless.errors import Conflict, Damaged, FilmlessError, Mismatch, NotAllowed, Refused, Unavailable
+from filmless.errors import Conflict, Damaged, FilmlessError, Mismatch, NotAllowed, NotFound, Refused, Unavailable
 
 log = structlog.get_logger()
 
@@ -35,6 +35,18 @@ def status_of(error: FilmlessError) -> int:
 def outcome_of(error: FilmlessError) -> Outcome:
     """Give the response to a request that failed; its comment is the sentence, as far as 64 characters go."""
     return Outcome(status_of(error), comment=str(error))
+
+
+def normalized_outcome_of(error: FilmlessError) -> Outcome:
+    """Give the response to a DIMSE-N request that failed (PS3.7 annex C): those services know neither A7xx nor C000."""
+    status = status_of(error)
+    if isinstance(error, NotFound):
+        status = commands.NO_SUCH_SOP_INSTANCE
+    elif isinstance(error, Unavailable):
+        status = commands.RESOURCE_LIMITATION
+    elif status == CANNOT_UNDERSTAND:
+        status = commands.INVALID_ARGUMENT_VALUE
+    return Outcome(status, comment=str(error))
 
 
 def retrieve_outcome_of(error: FilmlessError) -> Outcome:

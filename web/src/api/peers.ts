@@ -2,7 +2,7 @@ import { queryOptions } from '@tanstack/react-query';
 import { client, done, unwrap } from './client';
 import type { EchoOutcome, Peer, Service, UnknownPeer } from './types';
 
-export const SERVICES: readonly Service[] = ['echo', 'store', 'query', 'retrieve', 'worklist'];
+export const SERVICES: readonly Service[] = ['echo', 'store', 'query', 'retrieve', 'commit', 'worklist'];
 
 export const peersQuery = queryOptions({
   queryKey: ['peers'],
@@ -21,6 +21,9 @@ export interface PeerFields {
   allow: Service[];
   tls: boolean;
   description: string;
+  askCommitment: boolean;
+  notifyAvailability: boolean;
+  operationsWindow: number;
 }
 
 export function addPeer(peer: PeerFields): Promise<Peer> {

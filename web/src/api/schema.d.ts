@@ -680,10 +680,16 @@ export interface components {
     schemas: {
         /** @description How to admit a stranger; without `host`, at the address it came from. */
         Admission: {
-            allow: ("echo" | "store" | "query" | "retrieve" | "worklist")[];
+            allow: ("echo" | "store" | "query" | "retrieve" | "commit" | "worklist")[];
+            /** @default false */
+            askCommitment: boolean;
             /** @default  */
             description: string;
             host?: string | null;
+            /** @default false */
+            notifyAvailability: boolean;
+            /** @default 1 */
+            operationsWindow: number;
             port?: number | null;
             /** @default false */
             tls: boolean;
@@ -791,10 +797,16 @@ export interface components {
         /** @description A peer to be. */
         NewPeer: {
             aeTitle: string;
-            allow: ("echo" | "store" | "query" | "retrieve" | "worklist")[];
+            allow: ("echo" | "store" | "query" | "retrieve" | "commit" | "worklist")[];
+            /** @default false */
+            askCommitment: boolean;
             /** @default  */
             description: string;
             host: string;
+            /** @default false */
+            notifyAvailability: boolean;
+            /** @default 1 */
+            operationsWindow: number;
             port?: number | null;
             /** @default false */
             tls: boolean;
@@ -803,7 +815,7 @@ export interface components {
         NewToken: {
             expiresDays?: number | null;
             name: string;
-            rights?: ("echo" | "query" | "view" | "retrieve" | "store" | "send" | "worklist" | "delete" | "administer")[] | null;
+            rights?: ("echo" | "query" | "view" | "retrieve" | "store" | "commit" | "send" | "worklist" | "delete" | "administer")[] | null;
         };
         /** @description A person to be. */
         NewUser: {
@@ -822,12 +834,18 @@ export interface components {
         /** @description A known remote AE. `host` is an address, a name or a network; without `port` it cannot be called. */
         Peer: {
             aeTitle: string;
-            allow: ("echo" | "store" | "query" | "retrieve" | "worklist")[];
+            allow: ("echo" | "store" | "query" | "retrieve" | "commit" | "worklist")[];
+            /** @description It is asked for storage commitment of what was sent to it. */
+            askCommitment: boolean;
             /** Format: date-time */
             createdAt: string;
             description: string;
             host: string;
             id: number;
+            /** @description It is told when a study is complete (PS3.4 annex R). */
+            notifyAvailability: boolean;
+            /** @description Instances on their way to it before the first is answered. */
+            operationsWindow: number;
             port: number | null;
             tls: boolean;
             /** Format: date-time */
@@ -836,9 +854,12 @@ export interface components {
         /** @description What to change of a peer; what is left out stays. `port` may be set to null. */
         PeerChange: {
             aeTitle?: string | null;
-            allow?: ("echo" | "store" | "query" | "retrieve" | "worklist")[] | null;
+            allow?: ("echo" | "store" | "query" | "retrieve" | "commit" | "worklist")[] | null;
+            askCommitment?: boolean | null;
             description?: string | null;
             host?: string | null;
+            notifyAvailability?: boolean | null;
+            operationsWindow?: number | null;
             port?: number | null;
             tls?: boolean | null;
         };
@@ -934,7 +955,7 @@ export interface components {
             displayName: string;
             id: number;
             name: string;
-            rights: ("echo" | "query" | "view" | "retrieve" | "store" | "send" | "worklist" | "delete" | "administer")[];
+            rights: ("echo" | "query" | "view" | "retrieve" | "store" | "commit" | "send" | "worklist" | "delete" | "administer")[];
             /** @enum {string} */
             role: "administrator" | "radiologist" | "technologist" | "clinician";
         };
@@ -1063,7 +1084,7 @@ export interface components {
             lastUsedAt: string | null;
             name: string;
             /** @description What it may do: these rights, as far as its person has them. */
-            rights: ("echo" | "query" | "view" | "retrieve" | "store" | "send" | "worklist" | "delete" | "administer")[];
+            rights: ("echo" | "query" | "view" | "retrieve" | "store" | "commit" | "send" | "worklist" | "delete" | "administer")[];
         };
         /** @description The tokens of a person. */
         Tokens: {

@@ -99,6 +99,9 @@ class Peer(Answer):
     allow: Annotated[list[Service], BeforeValidator(words)]
     tls: bool
     description: str
+    ask_commitment: bool = Field(description="It is asked for storage commitment of what was sent to it.")
+    notify_availability: bool = Field(description="It is told when a study is complete (PS3.4 annex R).")
+    operations_window: int = Field(description="Instances on their way to it before the first is answered.")
     created_at: datetime
     updated_at: datetime
 
@@ -112,6 +115,7 @@ class Peers(Answer):
 AeTitle = Annotated[str, Field(min_length=1, max_length=16)]
 Host = Annotated[str, Field(min_length=1, max_length=255)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+OperationsWindow = Annotated[int, Field(ge=1, le=64)]
 
 
 class NewPeer(Request):
@@ -123,6 +127,9 @@ class NewPeer(Request):
     allow: list[Service]
     tls: bool = False
     description: Annotated[str, Field(max_length=255)] = ""
+    ask_commitment: bool = False
+    notify_availability: bool = False
+    operations_window: OperationsWindow = 1
 
 
 class PeerChange(Request):
@@ -134,6 +141,9 @@ class PeerChange(Request):
     allow: list[Service] | None = None
     tls: bool | None = None
     description: Annotated[str, Field(max_length=255)] | None = None
+    ask_commitment: bool | None = None
+    notify_availability: bool | None = None
+    operations_window: OperationsWindow | None = None
 
 
 class EchoOutcome(Answer):
@@ -183,6 +193,9 @@ class Admission(Request):
     allow: list[Service]
     tls: bool = False
     description: Annotated[str, Field(max_length=255)] = ""
+    ask_commitment: bool = False
+    notify_availability: bool = False
+    operations_window: OperationsWindow = 1
 
 
 # Operation

@@ -44,6 +44,7 @@ const RIGHTS: readonly Right[] = [
   'view',
   'retrieve',
   'store',
+  'commit',
   'send',
   'worklist',
   'delete',

@@ -25,6 +25,9 @@ interface Values {
   allow: string[];
   tls: boolean;
   description: string;
+  askCommitment: boolean;
+  notifyAvailability: boolean;
+  operationsWindow: number | '';
 }
 
 const fieldsOf = (values: Values): PeerFields => ({
@@ -34,6 +37,9 @@ const fieldsOf = (values: Values): PeerFields => ({
   allow: values.allow as Service[],
   tls: values.tls,
   description: values.description.trim(),
+  askCommitment: values.askCommitment,
+  notifyAvailability: values.notifyAvailability,
+  operationsWindow: values.operationsWindow || 1,
 });
 
 function usePeerForm(initialValues: Values) {
@@ -123,6 +129,24 @@ function PeerForm(props: {
           </Stack>
         </Checkbox.Group>
         <Switch label={t('peers.tls')} {...form.getInputProps('tls', { type: 'checkbox' })} />
+        <Switch
+          label={t('peers.askCommitment')}
+          description={t('peers.askCommitmentText')}
+          {...form.getInputProps('askCommitment', { type: 'checkbox' })}
+        />
+        <Switch
+          label={t('peers.notifyAvailability')}
+          description={t('peers.notifyAvailabilityText')}
+          {...form.getInputProps('notifyAvailability', { type: 'checkbox' })}
+        />
+        <NumberInput
+          label={t('peers.operationsWindow')}
+          description={t('peers.operationsWindowText')}
+          min={1}
+          max={64}
+          allowDecimal={false}
+          {...form.getInputProps('operationsWindow')}
+        />
         <TextInput
           label={t('peers.description')}
           placeholder={t('peers.descriptionPlaceholder')}
@@ -143,6 +167,9 @@ export function AddPeer({ onClose }: { onClose: () => void }) {
     allow: ['echo', 'store'],
     tls: false,
     description: '',
+    askCommitment: false,
+    notifyAvailability: false,
+    operationsWindow: 1,
   });
   const adding = useChange(addPeer, t('peers.added'), onClose);
   return (
@@ -168,6 +195,9 @@ export function EditPeer({ peer, onClose }: { peer: Peer; onClose: () => void })
     allow: peer.allow,
     tls: peer.tls,
     description: peer.description,
+    askCommitment: peer.askCommitment,
+    notifyAvailability: peer.notifyAvailability,
+    operationsWindow: peer.operationsWindow,
   });
   const editing = useChange((fields: PeerFields) => changePeer(peer.id, fields), t('peers.changed'), onClose);
   return (
@@ -194,6 +224,9 @@ export function AdmitPeer({ unknown, onClose }: { unknown: UnknownPeer; onClose:
     allow: servicesWanted(unknown),
     tls: false,
     description: '',
+    askCommitment: false,
+    notifyAvailability: false,
+    operationsWindow: 1,
   });
   const admitting = useChange(
     ({ aeTitle: _, ...admission }: PeerFields) => admitPeer(unknown.id, admission),

@@ -1,0 +1,59 @@
+"""Tables of what was promised to peers, and of what they promised us. `_at` are seconds since 1970 in UTC.
+
+Peers are named by the number of their row, which is never used again, and by AE title for people.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
+
+from filmless.archive.database import metadata
+from filmless.archive.tables import Key
+
+# Storage commitment that peers asked us for.
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("transaction_uid", Text, nullable=False),
+    Column("peer_key", Integer, nullable=False),
+    Column("ae_title", String(16), nullable=False),
+    Column("state", String(16), nullable=False),  # asked, verified, reporting, reported
+    Column("asked", Text, nullable=False),  # JSON: list of [SOP Class UID, SOP Instance UID]
+    Column("failed", Text, nullable=False),  # JSON: SOP Instance UID to Failure Reason; empty until verified
+    Column("association", String(64)),  # the one it came over, while that may still be open
+    Column("asked_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    Index("ix_commitments_transaction_uid", "peer_key", "transaction_uid"),
+    Index("ix_commitments_changed_at", "state", "changed_at"),
+    sqlite_autoincrement=True,
+)
+
+# Storage commitment that we asked peers for.
+commitment_requests = Table(
+    "commitment_requests",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("transaction_uid", Text, nullable=False),
+    Column("peer_key", Integer, nullable=False),
+    Column("ae_title", String(16), nullable=False),
+    Column("state", String(16), nullable=False),  # waiting, asked, committed, failed
+    Column("study_instance_uid", Text, nullable=False),
+    Column("asked", Text, nullable=False),
+    Column("failed", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("transaction_uid", name="uq_commitment_requests_transaction_uid"),
+    Index("ix_commitment_requests_changed_at", "state", "changed_at"),
+    Index("ix_commitment_requests_study_instance_uid", "study_instance_uid"),
+    sqlite_autoincrement=True,
+)
+
+# How far a send has come, by job: it goes on there after a kill.
+sends = Table(
+    "sends",
+    metadata,
+    Column("job_id", Key, primary_key=True, autoincrement=False),
+    Column("arrived", Text, nullable=False),  # ranges of instance keys that the peer acknowledged, as [[3,90],[94,94]]
+    Column("changed_at", Float, nullable=False),
+)
