@@ -10,7 +10,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ from dimse import CT_STORAGE, EXPLICIT_LE
 PER_STATEMENT = 5000
 
 
-def make(data: Path, *, studies: int) -> str:
-    """Make a data folder with so many studies of one series of one instance; gives a token for it."""
+def make(data: Path, *, studies: int, instances: int = 1, log: Callable[[str], object] = lambda _: None) -> str:
+    """Make a data folder with so many studies of one series of `instances` instances; gives a token for it."""
     from filmless.archive import Archive, tables
     from filmless.config import Settings
 
@@ -41,17 +41,24 @@ def make(data: Path, *, studies: int) -> str:
             driver = driver_of(session)
             (trigger,) = driver.execute("SELECT sql FROM sqlite_master WHERE name = 'studies_search_insert'").fetchone()
             driver.execute("DROP TRIGGER studies_search_insert")  # one rebuild at the end is much faster
-        rows = _rows(random.Random(3))
+        stream = random.Random(3)
+        rows = _rows(stream, instances)
         filled = (tables.patients, tables.studies, tables.series, tables.instances)
-        for start in range(0, studies, PER_STATEMENT):
-            batch = [next(rows) for _ in range(min(PER_STATEMENT, studies - start))]
+        per_batch = max(1, PER_STATEMENT // instances)
+        for start in range(0, studies, per_batch):
+            batch = [next(rows) for _ in range(min(per_batch, studies - start))]
             with archive.transaction() as session:
                 driver = driver_of(session)
                 for number, table in enumerate(filled):
+                    made: Iterable[dict[str, Any]] = [row[number] for row in batch]
+                    if table is tables.instances and instances > 1:
+                        made = [each for row in made for each in _siblings(row, instances, stream)]
                     names = list(batch[0][number])
                     values = ", ".join(f":{name}" for name in names)
                     statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({values})"
-                    driver.executemany(statement, [row[number] for row in batch])
+                    driver.executemany(statement, made)
+            if start // 10_000 != (start + per_batch) // 10_000:
+                log(f"{(start + per_batch) * instances:,} instances")
         with archive.transaction() as session:
             driver = driver_of(session)
             driver.execute("INSERT INTO studies_search (studies_search) VALUES ('rebuild')")
@@ -64,7 +71,18 @@ def driver_of(session: Any) -> Any:
     return session.connection.driver_connection
 
 
-def _rows(stream: random.Random) -> Iterator[tuple[dict[str, Any], ...]]:
+def _siblings(row: dict[str, Any], count: int, stream: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield the instances of a series, of which `row` is the first."""
+    for number in range(count):
+        yield row | {
+            "id": (row["id"] - 1) * count + number + 1,
+            "sop_instance_uid": f"{row['sop_instance_uid'][:-5]}{number:05d}",
+            "instance_number": number + 1,
+            "blob": stream.randbytes(32),
+        }
+
+
+def _rows(stream: random.Random, instances: int) -> Iterator[tuple[dict[str, Any], ...]]:
     """Yield patient, study, series and instance rows as they would be after a C-STORE."""
     from filmless.dicom.names import name_keys
 
@@ -122,7 +140,7 @@ def _rows(stream: random.Random) -> Iterator[tuple[dict[str, Any], ...]]:
                 "search_text": f"{keys.folded} {patient_id} {accession} ct thorax and abdomen".lower(),
                 "modalities_in_study": "CT",
                 "number_of_study_related_series": 1,
-                "number_of_study_related_instances": 1,
+                "number_of_study_related_instances": instances,
                 "size_bytes": 9000,
                 "attributes": json.dumps(patient | studied),
             }
@@ -142,7 +160,7 @@ def _rows(stream: random.Random) -> Iterator[tuple[dict[str, Any], ...]]:
                 "institution_name": "Hospital",
                 "performed_procedure_step_start_date": "",
                 "performed_procedure_step_start_time": "",
-                "number_of_series_related_instances": 1,
+                "number_of_series_related_instances": instances,
                 "size_bytes": 9000,
                 "attributes": "{}",
                 "metadata_blob": None,

@@ -37,6 +37,7 @@ from filmless.query import matching
 from filmless.query.attributes import Form, Stored
 
 FEW: Final = 1000
+_LOOK_UP_COST: Final = 5
 _ALL_ZONES_DAYS: Final = 2  # between +1400 and -1200 a moment's date differs by no more
 _TRIGRAM: Final = 3
 _PLAIN = re.compile(r"[A-Za-z0-9 ._:+-]+")  # text that JSON writes as it is
@@ -210,8 +211,13 @@ def _phrase(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
 
 
-def few_studies(session: Connection, narrowings: Iterable[Select[Any] | None]) -> list[int] | None:
-    """Name the studies that all narrowings leave; None when none of them leaves few."""
+def few_studies(
+    session: Connection, narrowings: Iterable[Select[Any] | None], page: int | None = None
+) -> list[int] | None:
+    """Name the studies that all narrowings leave; None when walking the list in its order finds them sooner.
+
+    `page` is how many are wanted, newest first: then a walk ends early, after page / (share that matches) rows.
+    """
     found: set[int] | None = None
     for narrowing in narrowings:
         if narrowing is None:
@@ -219,7 +225,17 @@ def few_studies(session: Connection, narrowings: Iterable[Select[Any] | None]) -
         keys = set(session.execute(narrowing.limit(FEW + 1)).scalars())
         if len(keys) <= FEW:
             found = keys if found is None else found & keys
-    return None if found is None else sorted(found)
+    if found is None or (page is not None and _is_walked_sooner(session, len(found), page)):
+        return None
+    return sorted(found)
+
+
+def _is_walked_sooner(session: Connection, matches: int, page: int) -> bool:
+    """Whether rows to walk over for a page cost less than matches to look up, each five times a row walked over."""
+    if matches <= page:
+        return False
+    kept = session.scalar(select(func.max(studies.c.id))) or 0
+    return page * kept < _LOOK_UP_COST * matches**2
 
 
 def may_hold(attributes: ColumnElement[Any], key: matching.Key, dialect: str) -> Iterator[ColumnElement[bool]]:

@@ -230,9 +230,9 @@ class _Search:
             held = patients.c.attributes if self.level is Level.PATIENT else studies.c.attributes
             yield from conditions.may_hold(held, key, self.dialect)
 
-    def _prepare(self, session: Connection) -> Select[Any]:
+    def _prepare(self, session: Connection, page: int) -> Select[Any]:
         """Finish the statement; first see whether few studies can match."""
-        few = conditions.few_studies(session, self.narrowings)
+        few = conditions.few_studies(session, self.narrowings, page if self.level is Level.STUDY else None)
         if few is not None:
             looked_up = studies.c.id.in_(few)
             if self.level is Level.PATIENT:
@@ -385,7 +385,7 @@ class _Search:
         """Run the statement for one page; give each row's position and its data set, None when it does not match."""
         with self.archive.reading() as session:
             if self.statement is None:
-                self.statement = self._prepare(session)
+                self.statement = self._prepare(session, offset + limit)
             statement = self.statement.limit(limit)
             if offset:
                 statement = statement.offset(offset)
