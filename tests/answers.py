@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Iterator
 from typing import Any
 
 from pydicom import Dataset
@@ -63,3 +65,34 @@ def data_set_of(part10: bytes) -> bytes:
     """What follows group 0002."""
     length = int.from_bytes(part10[140:144], "little")
     return part10[144 + length :]
+
+
+async def send_streamed(
+    app: Any, pieces: Iterator[bytes], kind: str, *, cut_after: int | None = None
+) -> list[dict[str, Any]]:
+    """Speak ASGI to the application, piece by piece; None of the body is ever whole."""
+    sent = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal sent
+        await asyncio.sleep(0)
+        if cut_after is not None and sent >= cut_after:
+            return {"type": "http.disconnect"}
+        piece = next(pieces, None)
+        sent += 1
+        if piece is None:
+            return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": piece, "more_body": True}
+
+    answers: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        answers.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/dicomweb/studies", "raw_path": b"/dicomweb/studies",
+        "query_string": b"", "scheme": "http", "server": ("pacs.test", 80), "client": ("192.0.2.1", 1),
+        "headers": [(b"content-type", kind.encode()), (b"host", b"pacs.test")], "http_version": "1.1",
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return answers

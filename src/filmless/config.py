@@ -123,6 +123,15 @@ class Settings(BaseSettings):
     inflate_max_bytes: int = Field(1 << 30, description="Longest data set out of a deflated one.", ge=1 << 20)
     frames_max: int = Field(1_000_000, description="Most frames in one instance.", ge=1)
     stow_request_max_bytes: int = Field(64 << 30, description="Longest STOW-RS request.", ge=1 << 20)
+    stow_metadata_max_bytes: int = Field(
+        32 << 20, description="Longest metadata (JSON or XML) in one STOW-RS request.", ge=1 << 16
+    )
+    stow_metadata_instances_max: int = Field(
+        10_000, description="Most instances of metadata in one STOW-RS request.", ge=1
+    )
+    stow_bulk_waiting_max: int = Field(
+        200, description="Bulk data that one STOW-RS request may leave to come after its metadata, at once.", ge=1
+    )
     stow_requests_max: int = Field(16, description="STOW-RS requests stored at once; more wait.", ge=1, le=256)
     upload_file_max_bytes: int = Field(16 << 30, description="Longest file in an upload.", ge=1 << 20)
     zip_members_max: int = Field(200_000, description="Most files in an uploaded or imported ZIP.", ge=1)

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
 import make
-from answers import Mounted, address, data_set_of, multipart_body, parts_of
+from answers import Mounted, address, data_set_of, multipart_body, parts_of, send_streamed
 from callers import principal_of
 from filmless.access.principal import Principal
 from filmless.access.tables import audit
@@ -129,9 +129,10 @@ def test_all_native_syntaxes_are_stored(transfer_syntax: str, client: TestClient
 @pytest.mark.parametrize(
     ("kind", "status"),
     [
-        ("application/json", 415),
+        ("application/x-www-form-urlencoded", 415),
         ("", 415),
-        ('multipart/related; type="application/dicom+xml"; boundary=b', 415),
+        ('multipart/related; type="image/jpeg"; boundary=b', 415),
+        ('multipart/related; type="application/dicom+xml"; boundary=b', 400),
         ('multipart/related; type="application/dicom"', 400),
         ('multipart/related; type="application/dicom"; boundary="b"', 400),
     ],
@@ -208,35 +209,6 @@ def test_many_senders_at_once_lose_nothing(archive: Archive, radiologist: Princi
     assert count(archive) == 48
 
 
-async def _send(app: Any, pieces: Iterator[bytes], kind: str, *, cut_after: int | None = None) -> list[dict[str, Any]]:
-    """Speak ASGI to the application, piece by piece; None of the body is ever whole."""
-    sent = 0
-
-    async def receive() -> dict[str, Any]:
-        nonlocal sent
-        await asyncio.sleep(0)
-        if cut_after is not None and sent >= cut_after:
-            return {"type": "http.disconnect"}
-        piece = next(pieces, None)
-        sent += 1
-        if piece is None:
-            return {"type": "http.request", "body": b"", "more_body": False}
-        return {"type": "http.request", "body": piece, "more_body": True}
-
-    answers: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        answers.append(message)
-
-    scope = {
-        "type": "http", "method": "POST", "path": "/dicomweb/studies", "raw_path": b"/dicomweb/studies",
-        "query_string": b"", "scheme": "http", "server": ("pacs.test", 80), "client": ("192.0.2.1", 1),
-        "headers": [(b"content-type", kind.encode()), (b"host", b"pacs.test")], "http_version": "1.1",
-    }  # fmt: skip
-    await app(scope, receive, send)
-    return answers
-
-
 def test_memory_does_not_grow_with_what_is_sent(archive: Archive, radiologist: Principal) -> None:
     ds = make.ct_slice(rows=16)
     ds.NumberOfFrames = 1
@@ -256,7 +228,7 @@ def test_memory_does_not_grow_with_what_is_sent(archive: Archive, radiologist: P
     app = Mounted(archive, radiologist)
     tracemalloc.start()
     try:
-        answers = asyncio.run(_send(app, pieces(), 'multipart/related; type="application/dicom"; boundary=b'))
+        answers = asyncio.run(send_streamed(app, pieces(), 'multipart/related; type="application/dicom"; boundary=b'))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -268,7 +240,7 @@ def test_a_sender_that_goes_away_leaves_no_half_instance(archive: Archive, radio
     data = make.part10(make.ct_slice(rows=64))
     body, kind = multipart_body([data])
     pieces = iter([body[start : start + 1000] for start in range(0, len(body), 1000)])
-    answers = asyncio.run(_send(Mounted(archive, radiologist), pieces, kind, cut_after=3))
+    answers = asyncio.run(send_streamed(Mounted(archive, radiologist), pieces, kind, cut_after=3))
     assert answers == []
     assert count(archive) == 0
     assert waiting_files(archive) == []

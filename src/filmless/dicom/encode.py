@@ -11,14 +11,15 @@ import functools
 import math
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from filmless.dicom import charsets
 from filmless.dicom.dictionary import format_tag, vr_of
 from filmless.dicom.json import JsonDataset, swap_words, to_json
 from filmless.dicom.scanner import LOCAL_TEXT_VRS, PIXEL_DATA, ScanLimits, scan
-from filmless.dicom.syntaxes import TransferSyntax, get_syntax
+from filmless.dicom.syntaxes import EXPLICIT_LE, TransferSyntax, get_syntax
 from filmless.errors import Refused
 
 DEPTH_MAX: Final = 64
@@ -307,6 +308,55 @@ def encode(
         if len(data) % 2:
             data += b"\0"
     return data
+
+
+@dataclass(frozen=True, slots=True)
+class LongValue:
+    """A value of the top level that is written as it is read. `length` None: fragments with their item heads."""
+
+    vr: str
+    length: int | None
+    pieces: Iterable[bytes]
+
+
+def encode_pieces(
+    dataset: JsonDataset,
+    long_values: Mapping[str, LongValue],
+    *,
+    read_bulk: Callable[[str], bytes] | None = None,
+) -> Iterator[bytes]:
+    """Write a data set in Explicit VR Little Endian, UTF-8, piece by piece: long values cost no memory.
+
+    `long_values` stand in the place of what the data set has under their tags. See `encode`.
+
+    Raises
+    ------
+    Refused: something cannot be written; before the first piece.
+    """
+    rest = {name: attribute for name, attribute in dataset.items() if name not in long_values}
+    writer = _Writer(get_syntax(EXPLICIT_LE), charsets.UTF_8, read_bulk)
+    if _has_foreign_text(rest) or _CHARACTER_SET_NAME in rest:
+        rest[_CHARACTER_SET_NAME] = {"vr": "CS", "Value": [charsets.UTF_8]}
+    written = {name: writer.dataset({name: attribute}, 0) for name, attribute in rest.items()}
+    return _interleaved(writer, written, long_values)
+
+
+def _interleaved(
+    writer: _Writer, written: Mapping[str, bytes], long_values: Mapping[str, LongValue]
+) -> Iterator[bytes]:
+    for name in sorted({*written, *long_values}):
+        if name in written:
+            yield written[name]
+            continue
+        value, tag = long_values[name], _tag(name)
+        if value.length is None:
+            yield writer.head(tag, value.vr, 0xFFFFFFFF)
+            yield from value.pieces
+            yield writer.tag(_SEQUENCE_END) + bytes(4)
+        else:
+            yield writer.head(tag, value.vr, value.length + value.length % 2)
+            yield from value.pieces
+            yield b"\0" * (value.length % 2)
 
 
 def decode(data: bytes, transfer_syntax_uid: str, *, limits: ScanLimits | None = None) -> JsonDataset:

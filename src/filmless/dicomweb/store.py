@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, Protocol, cast
 
 import anyio
@@ -27,12 +28,23 @@ from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicom.scanner import ScanLimits, scan
+from filmless.dicom.xml import to_xml
 from filmless.dicomweb.answers import Answer, principal_of, service_url
 from filmless.dicomweb.errors import UnsupportedMediaType
 from filmless.dicomweb.multipart import Multipart
-from filmless.dicomweb.negotiation import DICOM, DICOM_JSON, MULTIPART, read_media_type
-from filmless.errors import FilmlessError, Refused, TooLarge, Unavailable
-from filmless.store.receive import receive
+from filmless.dicomweb.negotiation import (
+    DICOM,
+    DICOM_JSON,
+    DICOM_XML,
+    MULTIPART,
+    choose_model_form,
+    read_accept,
+    read_media_type,
+)
+from filmless.dicomweb.store_metadata import METADATA, MetadataRequest
+from filmless.errors import FilmlessError, NotAcceptable, Refused, TooLarge, Unavailable
+from filmless.store.documents import Incomplete, NotSupported
+from filmless.store.receive import Receipt, receive
 
 log = structlog.get_logger()
 
@@ -44,10 +56,13 @@ FAILED_SOP_SEQUENCE: Final = "00081198"
 REFERENCED_SOP_SEQUENCE: Final = "00081199"
 OTHER_FAILURES_SEQUENCE: Final = "0008119A"
 RETRIEVE_URL: Final = "00081190"
+WARNING_REASON: Final = "00081196"
 
 # PS3.7 annex C, PS3.4 B.2.3, PS3.18 table 10.5.3-2. The first that fits counts.
 _REASONS: Final[list[tuple[type[BaseException], int]]] = [
     (errors.NotAllowed, 0x0124),
+    (Incomplete, 0xA900),
+    (NotSupported, 0xC122),
     (errors.Conflict, 0x0111),
     (errors.Mismatch, 0xA901),
     (errors.TooLarge, 0xA700),
@@ -55,6 +70,7 @@ _REASONS: Final[list[tuple[type[BaseException], int]]] = [
     (errors.Unavailable, 0xA700),
 ]
 _PROCESSING_FAILURE: Final = 0x0110
+_COERCED: Final = 0xB000
 
 
 class _Readable(Protocol):
@@ -176,23 +192,28 @@ class Outcome:
         self.others: list[dict[str, Any]] = []
         self.studies: set[str] = set()
         self.allowed = True
+        self.is_warned = False
         self.retry_after_s: int | None = None
 
-    def add_stored(self, receipt: Any) -> None:
+    def add_stored(self, receipt: Receipt, warnings: list[str]) -> None:
+        """Note an instance that is in the archive; what was changed of it is a warning."""
         address = (
             f"{self._service}/studies/{receipt.study_instance_uid}/series/{receipt.series_instance_uid}"
             f"/instances/{receipt.sop_instance_uid}"
         )
         self.studies.add(receipt.study_instance_uid)
-        self.stored.append(
-            {
-                **_reference(receipt.sop_class_uid, receipt.sop_instance_uid),
-                RETRIEVE_URL: {"vr": "UR", "Value": [address]},
-            }
-        )
+        entry = {
+            **_reference(receipt.sop_class_uid, receipt.sop_instance_uid),
+            RETRIEVE_URL: {"vr": "UR", "Value": [address]},
+        }
+        if warnings:
+            self.is_warned = True
+            entry[WARNING_REASON] = {"vr": "US", "Value": [_COERCED]}
+            entry["00000902"] = {"vr": "LO", "Value": [text[:64] for text in warnings]}
+        self.stored.append(entry)
 
-    def add_failed(self, error: BaseException, head: bytes) -> None:
-        """Note a failure under the UIDs that the part's beginning names, or among those that have none."""
+    def add_failed(self, error: BaseException, class_uid: str, instance_uid: str) -> None:
+        """Note a failure under its UIDs, or among those that have none."""
         reason = next((code for kind, code in _REASONS if isinstance(error, kind)), _PROCESSING_FAILURE)
         entry: dict[str, Any] = {"00081197": {"vr": "US", "Value": [reason]}}
         if isinstance(error, FilmlessError):
@@ -200,7 +221,6 @@ class Outcome:
         if isinstance(error, Unavailable):
             self.retry_after_s = error.retry_after_s
         self.allowed = self.allowed and not isinstance(error, errors.NotAllowed)
-        class_uid, instance_uid = _identity(head)
         if instance_uid:
             self.failed.append({**_reference(class_uid, instance_uid), **entry})
         else:
@@ -209,7 +229,7 @@ class Outcome:
     @property
     def status(self) -> int:
         if not self.failed and not self.others:
-            return 200
+            return 202 if self.is_warned else 200
         if self.stored:
             return 202
         if not self.allowed:
@@ -250,6 +270,15 @@ def _identity(head: bytes) -> tuple[str, str]:
     return class_uid[:64], instance_uid[:64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A body on its way in: what its (first) parts are, and what stands between them."""
+
+    pipe: BodyPipe
+    boundary: str | None
+    inner_type: str
+
+
 def store_routes(archive: Archive) -> list[BaseRoute]:
     """Give the routes of this transaction."""
     store = _Store(archive)
@@ -267,6 +296,7 @@ class _Store:
         policy.require(principal, Action.STORE, request.path_params.get("study"))
         media_type, parameters = read_media_type(request.headers.get("content-type", ""))
         _check_type(media_type, parameters)
+        is_xml = _prefers_xml(request)
         length_max = self.archive.settings.stow_request_max_bytes
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > length_max:
@@ -278,31 +308,39 @@ class _Store:
         async with self._limiter:
             feeding = asyncio.ensure_future(pipe.feed(receive_message))
             try:
-                boundary = parameters.get("boundary") if media_type == MULTIPART else None
-                await anyio.to_thread.run_sync(
-                    self._read,
-                    pipe,
-                    boundary,
-                    principal,
-                    request.path_params.get("study"),
-                    outcome,
-                    abandon_on_cancel=False,
-                )
+                inner = parameters.get("type", DICOM).lower() if media_type == MULTIPART else media_type
+                coming = _Coming(pipe, parameters.get("boundary") if media_type == MULTIPART else None, inner)
+                await anyio.to_thread.run_sync(self._read, coming, principal, request, outcome, abandon_on_cancel=False)
             except ClientDisconnect:
                 return
             finally:
                 feeding.cancel()
-        headers = [("Content-Type", DICOM_JSON), ("Cache-Control", "no-store")]
+        headers = [("Content-Type", DICOM_XML if is_xml else DICOM_JSON), ("Cache-Control", "no-store")]
         if outcome.retry_after_s is not None:
             headers.append(("Retry-After", str(outcome.retry_after_s)))
-        await Answer(outcome.status, headers, orjson.dumps(outcome.dataset()))(scope, receive_message, send)
+        body = to_xml(outcome.dataset()) if is_xml else orjson.dumps(outcome.dataset())
+        await Answer(outcome.status, headers, body)(scope, receive_message, send)
 
-    def _read(
-        self, pipe: BodyPipe, boundary: str | None, principal: Principal, study: str | None, outcome: Outcome
-    ) -> None:
+    def _read(self, coming: _Coming, principal: Principal, request: Request, outcome: Outcome) -> None:
         """Store the parts one after the other, in a thread."""
         name = str(uuid.uuid4())  # one audit row for all that this request brings of a study
-        for stream in _streams(pipe, boundary):
+        study = request.path_params.get("study")
+        if coming.inner_type == DICOM:
+            self._read_instances(coming, principal, study, name, outcome)
+        else:
+            base = f"{service_url(self.archive, request)}/studies"
+            metadata = MetadataRequest(self.archive, principal, outcome, base=base, study=study, request=name)
+            if coming.boundary is None:
+                metadata.read_alone(_Whole(coming.pipe).read, coming.inner_type)
+            else:
+                metadata.read(Multipart(coming.pipe.read, coming.boundary), coming.inner_type)
+        if not (outcome.stored or outcome.failed or outcome.others):
+            raise Refused("the request holds no instance")
+
+    def _read_instances(
+        self, coming: _Coming, principal: Principal, study: str | None, name: str, outcome: Outcome
+    ) -> None:
+        for stream in _streams(coming.pipe, coming.boundary):
             head = _Head(stream)
             try:
                 receipt = receive(
@@ -311,26 +349,35 @@ class _Store:
             except ClientDisconnect:
                 raise
             except FilmlessError as error:
-                outcome.add_failed(error, head.head)
+                outcome.add_failed(error, *_identity(head.head))
             except Exception as error:  # one part's bug must not take the others with it
                 log.exception("a part was not stored", study=study)
-                outcome.add_failed(error, head.head)
+                outcome.add_failed(error, *_identity(head.head))
             else:
-                outcome.add_stored(receipt)
-        if not (outcome.stored or outcome.failed or outcome.others):
-            raise Refused("the request holds no instance")
+                outcome.add_stored(receipt, [])
+
+
+def _prefers_xml(request: Request) -> bool:
+    """Whether the answer is wanted in XML. Who accepts neither form still stores, and hears of it in JSON."""
+    try:
+        return choose_model_form(read_accept(request.headers, request.query_params), is_single=True).is_xml
+    except NotAcceptable:
+        return False
 
 
 def _check_type(media_type: str, parameters: dict[str, str]) -> None:
-    if media_type == DICOM:
+    if media_type == DICOM or media_type in METADATA:
         return
     if media_type != MULTIPART:
-        raise UnsupportedMediaType(f'instances come as {MULTIPART}; type="{DICOM}" or as one {DICOM}')
+        raise UnsupportedMediaType(
+            f'instances come as {MULTIPART}; type="{DICOM}" or as one {DICOM}; metadata as {DICOM_JSON} or {DICOM_XML},'
+            " with bulk data in a multipart"
+        )
     if not parameters.get("boundary"):
         raise Refused("the Content-Type names no boundary")
     inner = parameters.get("type", DICOM).lower()
-    if inner != DICOM:
-        raise UnsupportedMediaType(f"parts of type {inner[:60]} are not read; {DICOM} is")
+    if inner != DICOM and inner not in METADATA:
+        raise UnsupportedMediaType(f"parts of type {inner[:60]} are not read; {DICOM}, {DICOM_JSON}, {DICOM_XML} are")
 
 
 def _streams(pipe: BodyPipe, boundary: str | None) -> Iterator[_Readable]:
