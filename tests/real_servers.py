@@ -112,7 +112,13 @@ class S3Server:
         command = [str(weed), "-logtostderr=true", "-v=0", "server", f"-dir={self.folder}", "-ip=127.0.0.1"]
         command += ["-ip.bind=127.0.0.1", "-filer=true", "-s3=true", f"-s3.config={self.folder / 's3.json'}"]
         command += [f"-{name}.port={port}" for name, port in self._ports.items()]
-        command += ["-volume.max=50", "-master.volumeSizeLimitMB=256", "-master.telemetry=false"]
+        command += [
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-volume.max=50",
+            "-master.volumeSizeLimitMB=256",
+            "-master.telemetry=false",
+        ]
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_S
