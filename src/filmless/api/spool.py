@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.archive.outages import as_unavailable
+from filmless.archive.writing import write_all
 from filmless.errors import Refused, TooLarge
 from filmless.store.importing import import_stream
 
@@ -67,6 +68,4 @@ def _open(archive: Archive) -> Any:
 def _write(archive: Archive, file: IO[bytes], data: bytes) -> None:
     archive.blobs.require_room()
     with as_unavailable("the upload cannot be kept"):
-        view = memoryview(data)
-        while view:
-            view = view[file.write(view) :]
+        write_all(file, data)

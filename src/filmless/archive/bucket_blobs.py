@@ -20,7 +20,7 @@ from obstore import exceptions
 from filmless.archive.blobs import BUFFER_BYTES, KEY, Blobs, Usage, copy_blob
 from filmless.archive.bucket import Bucket, put_new
 from filmless.archive.outages import as_unavailable
-from filmless.archive.writing import Writer
+from filmless.archive.writing import Writer, write_all
 from filmless.errors import NotFound, Unavailable
 
 _HEAD_BYTES: Final = 1 << 20  # fetched with the length of a blob that is looked at in places
@@ -261,13 +261,6 @@ class BucketBlobs:
                 chunk_size=part_bytes,
                 max_concurrency=settings.blobs_parts_at_once,
             )
-
-
-def write_all(file: IO[bytes], data: bytes) -> None:
-    """Write to a file without a buffer, which may take less than it is given."""
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
 
 
 class BucketWriter(Writer):

@@ -7,7 +7,7 @@ import mmap
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from filmless.archive.blobs import BUFFER_BYTES, Usage
 from filmless.archive.folders import make_folder
@@ -21,6 +21,13 @@ _FLUSH_BYTES: Final = 256 << 10  # hashed, and written where it must be, while t
 _WRITEBACK_BYTES: Final = 8 << 20
 _IDLE_BUFFERS_MAX: Final = 16
 _ROOM_CHECK_S: Final = 0.2
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """Write to a file without a buffer, which may take less than it is given."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
 
 
 class Incoming:

@@ -18,6 +18,7 @@ import structlog
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.archive.outages import as_unavailable
+from filmless.archive.writing import write_all
 from filmless.dicom.json import JsonDataset
 from filmless.dicom.xml import from_xml
 from filmless.dicomweb.multipart import Multipart, Part
@@ -188,9 +189,7 @@ class MetadataRequest:
     def _write(self, file: IO[bytes], piece: bytes) -> None:
         self._archive.blobs.require_room()
         with as_unavailable("the bulk data cannot be kept"):
-            view = memoryview(piece)
-            while view:
-                view = view[file.write(view) :]
+            write_all(file, piece)
 
     # Instances
 
