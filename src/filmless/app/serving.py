@@ -38,8 +38,11 @@ def prepare(settings: Settings, roles: tuple[str, ...], administrator: Administr
         check_free(settings.dicom, "dicom")
         if settings.dicom_tls:
             check_free(settings.dicom_tls, "dicom_tls")
-    prepare_blobs(settings)
+    if settings.blobs_url is not None:
+        prepare_bucket(settings)
     with Archive.open(settings) as archive:
+        if settings.blobs_url is None:
+            archive.blobs.prepare()
         if "web" not in roles and administrator is None:
             return None  # a link made here would put an end to the one that a web node printed
         token = people.setup_link(archive)
@@ -50,11 +53,13 @@ def prepare(settings: Settings, roles: tuple[str, ...], administrator: Administr
     return f"{address_of(settings)}/setup?token={token}" if token else None
 
 
-def prepare_blobs(settings: Settings) -> None:
-    """Make the blobs ready. A bucket that is away is told and does not hold us up: it may come back.
+def prepare_bucket(settings: Settings) -> None:
+    """Find out what the bucket can do. One that is away is told and does not hold us up: it may come back.
 
     In a process of its own: the threads of the bucket's library would not survive our forks.
     """
+    sys.stdout.flush()
+    sys.stderr.flush()
     pid = os.fork()
     if pid:
         os.waitpid(pid, 0)
@@ -64,7 +69,11 @@ def prepare_blobs(settings: Settings) -> None:
             archive.blobs.prepare()
     except FilmlessError as error:
         log.error("blobs cannot be used", reason=str(error))
+    except BaseException:
+        log.exception("the bucket could not be asked")
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(0)
 
 
