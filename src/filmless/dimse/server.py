@@ -320,10 +320,11 @@ class Server:
         def answer(context: Context, command: Command) -> None:
             perform(Request(association, context, command, principal), self._handlers)
 
+        idle = Idle(association, principal, answer)
         while association.state is State.ESTABLISHED:
             since = time.monotonic()
             if self._handlers.idle is not None:
-                self._idle(Idle(association, principal, answer), self._handlers.idle)
+                self._idle(idle, self._handlers.idle)
             wait_s = _GRACE_S if self._is_stopping else self.limits.idle_timeout_s
             answer(*association.read_command(max(wait_s - (time.monotonic() - since), 0.0)))
 

@@ -53,14 +53,14 @@ def examine(
     """
     kind = _state_of(archive, stored.blob, on_read)
     with archive.reading() as session:
+        if kind is None and not _is_known(session, stored.sop_instance_uid):
+            return None
         current = find_stored(session, stored.sop_instance_uid)
-        is_known = _is_known(session, stored.sop_instance_uid)
     if current is None or current.blob != stored.blob:  # deleted or replaced meanwhile
         return None
     if kind is None:
-        if is_known:
-            with archive.transaction() as session:
-                settle(session, principal, stored)
+        with archive.transaction() as session:
+            settle(session, principal, stored)
         return None
     finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, kind)
     with archive.transaction() as session:
