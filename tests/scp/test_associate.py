@@ -58,6 +58,14 @@ def test_another_called_title_is_refused_with_reason_7_and_audited(door: Door, a
     assert [(row.actor, row.outcome, row.object) for row in rows] == [("TEST", "refused", "OTHER")]
 
 
+def test_the_echoes_of_an_association_leave_one_audit_row(door: Door, archive: Archive) -> None:
+    for _ in range(2):
+        with door.ask((VERIFICATION, IMPLICIT_LE)) as association:
+            assert [association.echo() for _ in range(3)] == [0, 0, 0]
+    rows, _ = audit.read(archive, action="echo")
+    assert [(row.actor, row.outcome) for row in rows] == [("TEST", "success")] * 2
+
+
 def test_services_are_allowed_one_by_one(serving: Callable[..., Door], archive: Archive) -> None:
     add_peer(archive, "SENDER", None, "store")
     contexts = (
