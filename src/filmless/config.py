@@ -201,13 +201,6 @@ class Settings(BaseSettings):
     workitem_report_keep_s: float = Field(
         86400.0, description="Time that an event report waits for a subscriber that cannot be reached.", gt=0
     )
-    workitem_channels_max: int = Field(
-        1000, description="WebSocket channels for event reports open at once, per web process.", ge=1
-    )
-    workitem_fallback_subscribers: str = Field(
-        "",
-        description="AE titles of peers, separated by commas, that are always told when we restart (PS3.4 CC.2.4.3).",
-    )
 
     # Storage commitment (PS3.4 annex J)
     commitment_same_association_s: float = Field(

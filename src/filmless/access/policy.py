@@ -44,8 +44,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 }
 
 PEER_SERVICES: Final = frozenset(
-    action.value
-    for action in (Action.ECHO, Action.STORE, Action.QUERY, Action.RETRIEVE, Action.COMMIT, Action.WORKLIST)
+    action.value for action in (Action.ECHO, Action.STORE, Action.QUERY, Action.RETRIEVE, Action.COMMIT)
 )
 """What a peer can be allowed. Being sent to is no right of the peer's: who sends needs `send` or `retrieve`."""
 

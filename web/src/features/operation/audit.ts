@@ -33,7 +33,6 @@ export const AUDIT_ACTIONS = [
   'blob_damaged',
   'blob_missing',
   'blob_good_again',
-  'blob_repaired',
   'workitem_create',
   'workitem_view',
   'workitem_search',
@@ -43,7 +42,6 @@ export const AUDIT_ACTIONS = [
   'workitem_subscribe',
   'workitem_unsubscribe',
   'worklist_suspend',
-  'workitem_listen',
   'workitem_remove',
 ] as const;
 

@@ -13,10 +13,6 @@ test('a scanner wants to store, a workstation to query and retrieve', () => {
   ]);
 });
 
-test('an application that works off the worklist searches it too', () => {
-  expect(servicesWanted(proposing('1.2.840.10008.5.1.4.34.6.3'))).toEqual(['echo', 'query', 'worklist']);
-});
-
 test('whoever only verifies may only verify', () => {
   expect(servicesWanted(proposing('1.2.840.10008.1.1'))).toEqual(['echo']);
   expect(servicesWanted(proposing())).toEqual(['echo']);

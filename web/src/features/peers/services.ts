@@ -18,13 +18,10 @@ export function servicesWanted(unknown: Pick<UnknownPeer, 'proposed'>): Service[
       if (!uid.endsWith('.1')) wanted.add('retrieve');
     } else if (uid.startsWith('1.2.840.10008.5.1.4.1.1.')) {
       wanted.add('store');
-    } else if (uid.startsWith('1.2.840.10008.5.1.4.34.6.')) {
-      // Unified Procedure Step: whoever pushes or pulls also searches and watches.
-      wanted.add('query').add('worklist');
     } else if (uid === '1.2.840.10008.1.20.1') {
       wanted.add('commit');
     }
   }
-  const order: Service[] = ['echo', 'store', 'query', 'retrieve', 'commit', 'worklist'];
+  const order: Service[] = ['echo', 'store', 'query', 'retrieve', 'commit'];
   return order.filter((service) => wanted.has(service));
 }
