@@ -40,13 +40,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Say on which shapes a test runs that takes an archive."""
-    if "shape" in metafunc.fixturenames:
+    if "archive_shape" in metafunc.fixturenames:
         wanted = os.environ.get("FILMLESS_TEST_SHAPE")
         room = Path(metafunc.definition.path).parent.name
         shapes = [wanted] if wanted else ["embedded", "scaled"] if room in BOTH else ["embedded"]
         if metafunc.definition.get_closest_marker("embedded"):
             shapes = ["embedded"]
-        metafunc.parametrize("shape", shapes, scope="session")
+        metafunc.parametrize("archive_shape", shapes, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -114,11 +114,11 @@ def scaled(tmp_path: Path, servers: real_servers.Servers) -> Iterator[Settings]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, shape: str, request: pytest.FixtureRequest) -> Iterator[Settings]:
+def settings(tmp_path: Path, archive_shape: str, request: pytest.FixtureRequest) -> Iterator[Settings]:
     """Settings of an empty archive in a temporary folder, with a migrated database."""
     data = tmp_path / "data"
     data.mkdir()
-    if shape == "embedded":
+    if archive_shape == "embedded":
         shutil.copyfile(request.getfixturevalue("migrated"), data / "filmless.db")
         yield Settings(data=data, **LISTENING)
         return

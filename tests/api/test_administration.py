@@ -293,7 +293,9 @@ def test_a_refused_file_is_listed_with_its_reason(administrator: TestClient) -> 
     assert refusal["sopInstanceUid"] == dataset.SOPInstanceUID
 
 
-def test_the_system_says_what_runs_and_what_to_mend(administrator: TestClient, archive: Archive, shape: str) -> None:
+def test_the_system_says_what_runs_and_what_to_mend(
+    administrator: TestClient, archive: Archive, archive_shape: str
+) -> None:
     with archive.transaction() as session:
         problems.raise_problem(session, "disk", "", "the disk is nearly full", "free some room")
 
@@ -302,7 +304,7 @@ def test_the_system_says_what_runs_and_what_to_mend(administrator: TestClient, a
 
     assert [each["role"] for each in system["processes"]] == ["worker"]
     assert system["problems"] == [{"what": "the disk is nearly full", "whatToDo": "free some room"}]
-    assert system["database"] == {"embedded": "SQLite", "scaled": "PostgreSQL"}[shape]
+    assert system["database"] == {"embedded": "SQLite", "scaled": "PostgreSQL"}[archive_shape]
 
 
 def test_the_trail_is_read_in_pages_and_by_filter(administrator: TestClient) -> None:

@@ -18,8 +18,8 @@ from stored import flip_bit, in_bucket
 
 
 @pytest.fixture
-def blobs(tmp_path: Path, shape: str, request: pytest.FixtureRequest) -> Blobs:
-    if shape == "embedded":
+def blobs(tmp_path: Path, archive_shape: str, request: pytest.FixtureRequest) -> Blobs:
+    if archive_shape == "embedded":
         return DiskBlobs(tmp_path / "blobs", suffix=".dcm", reserve_bytes=0)
     return open_store(in_bucket(tmp_path, request.getfixturevalue("servers"))).blobs
 

@@ -173,7 +173,7 @@ def test_the_audit_trail_is_filtered(open_page: OpenPage, screen_server: ScreenS
     expect(rows.first).to_contain_text("Sign in")
     expect(page.get_by_role("row").filter(has_text="Add person")).to_have_count(0)
     page.get_by_role("combobox", name="Action").click()
-    page.get_by_role("option", name="Search").click()
+    page.get_by_role("option", name="Search", exact=True).click()
     expect(page.get_by_text("No entries match")).to_be_visible()
     page.get_by_role("button", name="Clear").last.click()
     expect(page.get_by_role("row").filter(has_text="Add person").first).to_be_visible()
