@@ -139,6 +139,9 @@ test('the camera looks from where the image is not mirrored, and from behind whe
   expect(camera.viewUp.map((x) => x || 0)).toEqual([0, -1, 0]);
   expect(camera.parallelScale).toBe(50);
   expect(camera.focalPoint).toEqual([-0.25, -0.5, 12]);
+  const distance = Math.hypot(...camera.position.map((each, axis) => each - (camera.focalPoint[axis] ?? 0)));
+  expect(camera.clippingRange[0]).toBeLessThan(distance);
+  expect(camera.clippingRange[1]).toBeGreaterThan(distance);
   const behind = cameraOf(geometry, { ...FITTED, orientation: flippedVertically(UPRIGHT) }, viewport);
   expect(behind.viewPlaneNormal.map((x) => x || 0)).toEqual([0, 0, 1]);
 });

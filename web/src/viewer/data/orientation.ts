@@ -94,6 +94,8 @@ export interface Camera {
   viewPlaneNormal: Vector3;
   /** Half the height of the viewport in mm. */
   parallelScale: number;
+  /** From where to where the camera sees, in mm before it: the image lies in the middle. */
+  clippingRange: [near: number, far: number];
 }
 
 const toWorld = (geometry: Geometry, direction: Point2): Vector3 =>
@@ -129,6 +131,7 @@ export function cameraOf(geometry: Geometry, presentation: Presentation, viewpor
     viewUp: up,
     viewPlaneNormal,
     parallelScale: viewport.height / 2 / scaleOf(geometry, presentation, viewport),
+    clippingRange: [distance / 2, distance * 1.5],
   };
 }
 

@@ -129,6 +129,8 @@ export class StackView {
       viewUp: [...camera.viewUp],
       viewPlaneNormal: [...camera.viewPlaneNormal],
       parallelScale: camera.parallelScale,
+      // Cornerstone keeps the range of its own camera, which stands elsewhere, unless the plane changes: all is black.
+      clippingRange: [...camera.clippingRange],
     });
     this.applyVoi(actor, look);
     viewport.render();
