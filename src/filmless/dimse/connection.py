@@ -6,7 +6,6 @@ What is read lands in one large buffer that is used again and again; the layers 
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import socket
 import ssl
@@ -201,32 +200,6 @@ class Connection:
         self._writing = False
         self.deadline = NEVER
         self.bytes_sent += len(data)
-
-    @property
-    def _sends_files(self) -> bool:
-        """Whether the kernel can send a file's bytes from its cache, without a copy through our memory."""
-        return not isinstance(self._socket, ssl.SSLSocket) and hasattr(os, "sendfile") and hasattr(socket, "MSG_MORE")
-
-    def _send_range(self, head: bytes, descriptor: int, offset: int, length: int) -> bool:
-        """Send bytes and then a range of a file, as one stream of segments. False when the file ended before."""
-        if self.is_closed:
-            raise ConnectionLost("the association is closed")
-        self._writing = True
-        self._allow(self.limits.network_timeout_s + length / SLOWEST_BYTES_PER_S)
-        end = offset + length
-        try:
-            self._socket.sendall(head, socket.MSG_MORE)
-            while offset < end:
-                count = os.sendfile(self._socket.fileno(), descriptor, offset, end - offset)
-                if count == 0:
-                    return False
-                offset += count
-        except OSError as error:
-            raise self._lost(error) from error
-        self._writing = False
-        self.deadline = NEVER
-        self.bytes_sent += len(head) + length
-        return True
 
     def _send_quietly(self, data: bytes) -> None:
         """Send a last word, to which nobody may listen any more."""
