@@ -137,6 +137,11 @@ def test_keys_that_came_between_two_times_are_listed(disk: DiskBlobs) -> None:
     assert list(disk.keys_changed(500, 1500)) == [keys[1]]
 
 
+def test_blobs_that_come_in_one_instant_are_told_apart_in_their_order(disk: DiskBlobs) -> None:
+    keys = [put(disk, bytes([number])) for number in range(40)]
+    assert [key for key, _ in sorted(disk.arrivals(), key=lambda arrival: arrival[1])] == keys
+
+
 def test_a_failure_after_the_rename_does_not_take_the_blob_of_others(
     disk: DiskBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

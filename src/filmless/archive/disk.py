@@ -9,6 +9,7 @@ import hashlib
 import mmap
 import os
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import product
@@ -288,7 +289,7 @@ class DiskWriter(Writer):
         try:
             with as_unavailable(f"blob {key} cannot be written under {self._blobs.root}"):
                 target, parent = self._blobs._place(key)
-                _keep_time(target, self._descriptor)
+                _stamp(target, self._descriptor)
                 os.fdatasync(self._descriptor)
                 os.rename(self._path, target)  # noqa: PTH104
                 self._path = ""  # from here on a failure leaves a blob without a row: others may have one for it
@@ -332,13 +333,18 @@ class FileReader:
         self.close()
 
 
-def _keep_time(path: str, descriptor: int) -> None:
-    """Give a file the time of the one whose place it takes: `reindex` goes by the time of the first arrival."""
+def _stamp(path: str, descriptor: int) -> None:
+    """Give a file the time of its arrival, by which `reindex` goes: that of the one whose place it takes, if any.
+
+    The system's own stamps have the same time for all that comes within a tick of 4 ms.
+    """
     try:
         status = os.stat(path)  # noqa: PTH116
     except FileNotFoundError:
-        return
-    os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+        now_ns = time.time_ns()
+        os.utime(descriptor, ns=(now_ns, now_ns))
+    else:
+        os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _changed_at(entry: os.DirEntry[str]) -> float:
