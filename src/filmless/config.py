@@ -113,6 +113,23 @@ class Settings(BaseSettings):
         4, description="Associations opened to one peer at once for one big send.", ge=1, le=16
     )
 
+    # HTTP limits
+    http_connections_max: int = Field(
+        4096, description="HTTP connections open at once, per web process; more wait to be accepted.", ge=16
+    )
+    http_header_timeout_s: float = Field(
+        20.0, description="Time for the head of a request, and between two requests on one connection.", gt=0
+    )
+    http_body_timeout_s: float = Field(
+        30.0,
+        description="Longest wait for the body of a request, on top of what its length takes at 8 KiB a second.",
+        gt=0,
+    )
+    http_head_max_bytes: int = Field(128 << 10, description="Longest head of a request.", ge=16 << 10)
+    stow_failures_max: int = Field(
+        1000, description="Parts of one STOW-RS request that may fail; then the rest of it is not read.", ge=1
+    )
+
     # What may come in
     instance_max_bytes: int = Field(16 << 30, description="Longest instance accepted.", ge=1 << 20)
     header_max_bytes: int = Field(256 << 20, description="Longest data set without its pixel data.", ge=1 << 16)
@@ -120,6 +137,11 @@ class Settings(BaseSettings):
         64, description="Deepest nesting of sequences read; JSON has room for 84.", ge=4, le=80
     )
     elements_max: int = Field(2_000_000, description="Most elements read from one data set.", ge=1000)
+    level_elements_max: int = Field(
+        65_536,
+        description="Most elements side by side in one data set or one item; sequences may have more in all.",
+        ge=1000,
+    )
     inflate_max_bytes: int = Field(1 << 30, description="Longest data set out of a deflated one.", ge=1 << 20)
     frames_max: int = Field(1_000_000, description="Most frames in one instance.", ge=1)
     stow_request_max_bytes: int = Field(64 << 30, description="Longest STOW-RS request.", ge=1 << 20)
@@ -151,7 +173,7 @@ class Settings(BaseSettings):
     decode_waiting_max: int = Field(
         64, description="Frames that wait to be decoded; more are answered 503 with Retry-After.", ge=1
     )
-    frame_pixels_max: int = Field(400_000_000, description="Most samples in one frame that we decode.", ge=1)
+    frame_pixels_max: int = Field(200_000_000, description="Most samples in one frame that we decode.", ge=1)
     render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails kept on disk.", ge=0)
 
     # Database

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from filmless import errors
@@ -55,6 +56,7 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(errors.FilmlessError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_malformed)
     app.add_exception_handler(HTTPException, _on_framework)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -104,6 +106,11 @@ async def _on_framework(request: Request, error: Exception) -> Response:
         HTTPStatus.BAD_REQUEST: "The request was not understood.",
     }.get(HTTPStatus(error.status_code), HTTPStatus(error.status_code).phrase)
     return problem(HTTPStatus(error.status_code), sentence, headers=dict(error.headers or {}))
+
+
+async def _on_gone(request: Request, error: Exception) -> Response:
+    told = "The body of the request came too slowly, or not to its end."
+    return problem(HTTPStatus.REQUEST_TIMEOUT, told, headers={"Connection": "close"})
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from filmless.app.logs import configure_logs
-from filmless.app.process import die_with_parent, keep_freed_memory
+from filmless.app.process import die_with_parent, keep_freed_memory, raise_descriptor_limit
 from filmless.config import Settings, host_and_port
 from filmless.errors import Refused
 
@@ -135,6 +135,7 @@ class Supervisor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal signals the whole group: the supervisor decides
         die_with_parent()
         keep_freed_memory()
+        raise_descriptor_limit()
         configure_logs(self.settings, child.role)
 
         def say_ready() -> None:

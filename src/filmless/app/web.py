@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from filmless.access.http import Authentication
@@ -37,6 +38,8 @@ SECURITY_HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]
+
+SLOWEST_BYTES_PER_S = 8192
 
 REQUESTS = Counter("filmless_http_requests_total", "HTTP requests answered.", ["door", "method", "status"])
 SECONDS = Histogram(
@@ -85,11 +88,41 @@ def door_of(path: str) -> str:
     return first if first in {"dicomweb", "api", "healthz", "readyz", "metrics"} else "screen"
 
 
+class Patience:
+    """Waits for the body of a request, but not for ever: a sender that stalls must not hold what others wait for.
+
+    Only the time spent waiting counts, so that our own slowness is not held against the sender.
+    """
+
+    def __init__(self, receive: Receive, timeout_s: float) -> None:
+        self._receive = receive
+        self._left_s = timeout_s
+        self._is_read = False
+        self.is_over = False
+
+    async def receive(self) -> Message:
+        """Give the next message; a sender that took too long counts as gone."""
+        if self._is_read:
+            return await self._receive()  # what still can come is that the client goes
+        if self.is_over:
+            return {"type": "http.disconnect"}
+        began = time.monotonic()
+        try:
+            message = await asyncio.wait_for(self._receive(), max(self._left_s, 0.0))
+        except TimeoutError:
+            self.is_over = True
+            return {"type": "http.disconnect"}
+        self._left_s += len(message.get("body", b"")) / SLOWEST_BYTES_PER_S - (time.monotonic() - began)
+        self._is_read = not message.get("more_body", False)
+        return message
+
+
 class Envelope:
     """What every answer carries, and what every request counts."""
 
-    def __init__(self, app: ASGIApp, *, is_https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, is_https: bool, body_timeout_s: float) -> None:
         self.app = app
+        self.body_timeout_s = body_timeout_s
         self.headers = list(SECURITY_HEADERS)
         if is_https:
             self.headers.append((b"strict-transport-security", b"max-age=31536000"))
@@ -100,6 +133,7 @@ class Envelope:
             await self.app(scope, receive, send)
             return
         began, door, is_started = time.perf_counter(), door_of(scope["path"]), False
+        patience = Patience(receive, self.body_timeout_s)
 
         async def outgoing(message: MutableMapping[str, Any]) -> None:
             nonlocal is_started
@@ -113,12 +147,28 @@ class Envelope:
             await send(message)
 
         try:
-            await self.app(scope, receive, outgoing)
+            await self.app(scope, patience.receive, outgoing)
+            if patience.is_over and not is_started:
+                await _send_timeout(outgoing)
+        except ClientDisconnect:
+            if patience.is_over and not is_started:
+                await _send_timeout(outgoing)
         except Exception:  # the outermost line of the door
             log.exception("a request failed", door=door, method=scope["method"])
             if is_started:
                 raise
             await _send_bug(outgoing)
+
+
+async def _send_timeout(send: Callable[[Message], Any]) -> None:
+    body = b'{"title":"Request Timeout","status":408,"detail":"The body of the request came too slowly."}'
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 408, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _send_bug(send: Callable[[Message], Any]) -> None:
@@ -135,7 +185,11 @@ def is_https(settings: Settings) -> bool:
 
 def create_web(archive: Archive, doors: Doors | None = None) -> ASGIApp:
     """Build the whole web application."""
-    return Envelope(Authentication(doors or Doors(archive), archive), is_https=is_https(archive.settings))
+    return Envelope(
+        Authentication(doors or Doors(archive), archive),
+        is_https=is_https(archive.settings),
+        body_timeout_s=archive.settings.http_body_timeout_s,
+    )
 
 
 def run_web(settings: Settings, ready: Callable[[], None]) -> None:
@@ -147,6 +201,7 @@ def run_web(settings: Settings, ready: Callable[[], None]) -> None:
 
 async def _serve(settings: Settings, app: ASGIApp, ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
     from granian.constants import HTTPModes, Interfaces, SSLProtocols
+    from granian.http import HTTP1Settings, HTTP2Settings
     from granian.server.embed import Server
 
     host, port = host_and_port(settings.http)
@@ -159,6 +214,16 @@ async def _serve(settings: Settings, app: ASGIApp, ready: Callable[[], None], on
         websockets=False,
         log_enabled=False,
         backlog=1024,
+        backpressure=settings.http_connections_max,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(settings.http_header_timeout_s * 1000), max_buffer_size=settings.http_head_max_bytes
+        ),
+        http2_settings=HTTP2Settings(
+            keep_alive_interval=int(settings.http_header_timeout_s * 1000),
+            keep_alive_timeout=int(settings.http_header_timeout_s),
+            max_headers_size=settings.http_head_max_bytes,
+            max_concurrent_streams=100,
+        ),
         ssl_cert=settings.http_tls_certificate,
         ssl_key=settings.http_tls_key,
         ssl_protocol_min=SSLProtocols.tls12,

@@ -14,4 +14,6 @@ def scan_limits(settings: Settings) -> ScanLimits:
         header_max_bytes=settings.header_max_bytes,
         inflate_max_bytes=settings.inflate_max_bytes,
         frames_max=settings.frames_max,
+        level_elements_max=settings.level_elements_max,
+        spool_folder=settings.data.absolute() / "spool",
     )

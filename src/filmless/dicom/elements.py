@@ -11,7 +11,8 @@ import struct
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
 
 from filmless.dicom.dictionary import format_tag, vr_of
 from filmless.errors import Refused
@@ -48,6 +49,8 @@ class ScanLimits:
     header_max_bytes: int = 256 << 20
     inflate_max_bytes: int = 1 << 30
     frames_max: int = 1_000_000
+    level_elements_max: int = 65_536
+    spool_folder: Path | None = None  # where long deflated data sets are inflated; None: the system's temporary folder
 
 
 class Element(NamedTuple):
@@ -134,6 +137,12 @@ class Reading:
         if self.budget < 0:
             raise Refused(f"the data set has more than {self.limits.elements_max} elements")
 
+    def refuse_level(self) -> NoReturn:
+        """Refuse a data set that has too many elements, in all or side by side."""
+        if self.budget <= self.limits.level_elements_max:
+            raise Refused(f"the data set has more than {self.limits.elements_max} elements")
+        raise Refused(f"a level of the data set has more than {self.limits.level_elements_max} elements")
+
     # -- elements --------------------------------------------------------------------------------------------------
 
     def run(self, encoding: Encoding, pos: int, limit: int, raw: dict[int, RawElement] | None) -> tuple[int, int, int]:
@@ -153,7 +162,7 @@ class Reading:
         buffer, head, short, long = self.buffer, encoding.explicit_head, SHORT_VRS.get, LONG_VRS.get
         last = limit - 8
         count = 0
-        for count in range(self.budget):
+        for count in range(min(self.budget, self.limits.level_elements_max)):
             if pos > last:
                 break
             group, element, code, length = head(buffer, pos)
@@ -186,7 +195,7 @@ class Reading:
                 raw[group << 16 | element] = (vr, start, length)
             pos = following
         else:
-            self.spend(self.budget + 1)
+            self.refuse_level()
         self.spend(count)
         if pos <= limit:
             self._check_end(pos, limit)
@@ -198,7 +207,7 @@ class Reading:
         buffer, head = self.buffer, encoding.head
         last = limit - 8
         count = 0
-        for count in range(self.budget):
+        for count in range(min(self.budget, self.limits.level_elements_max)):
             if pos > last:
                 break
             group, element, length = head(buffer, pos)
@@ -223,7 +232,7 @@ class Reading:
                 raw[group << 16 | element] = (None, start, length)
             pos = following
         else:
-            self.spend(self.budget + 1)
+            self.refuse_level()
         self.spend(count)
         if pos <= limit:
             self._check_end(pos, limit)
@@ -450,6 +459,8 @@ def read_level(
     """
     while True:
         why, pos, tag = reading.run(encoding, pos, limit, raw)
+        if len(raw) > reading.limits.level_elements_max:
+            reading.refuse_level()
         if why == AT_UNDEFINED:
             raw[tag], pos = reading.close(encoding, pos, limit, tag, depth)
         elif why == AT_LIMIT:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from filmless.dicom import charsets
+from filmless.dicom.elements import RawElement
 from filmless.dicom.scanner import PIXEL_TAGS, Buffer, Element, Header
 from filmless.errors import NotFound, Refused
 
@@ -196,8 +197,8 @@ class _Bulk:
         return {"vr": element.vr, "InlineBinary": base64.b64encode(value).decode()}
 
 
-# A level that is still to be written: its header, where it goes, and its path in addresses of bulk data.
-_Waiting = tuple[Header, JsonDataset, str]
+# Levels that are still to be written, one after the other: a header, where it goes, its path in addresses of bulk data.
+_Waiting = Iterator[tuple[Header, JsonDataset, str]]
 
 
 def to_json(
@@ -219,11 +220,21 @@ def to_json(
     header.reading.budget = header.limits.elements_max
     bulk = _Bulk(bulk_uri, inline_max, skip_pixel_data)
     root: JsonDataset = {}
-    waiting: list[_Waiting] = [(header, root, "")]  # instead of Python's stack
+    waiting: list[_Waiting] = [iter([(header, root, "")])]  # instead of Python's stack
     while waiting:
-        level, out, path = waiting.pop()
-        _write_level(level, out, path, waiting, bulk)
+        following = next(waiting[-1], None)
+        if following is None:
+            waiting.pop()
+        else:
+            _write_level(*following, waiting, bulk)
     return root
+
+
+def _items(header: Header, raw: RawElement, items: list[JsonDataset], path: str) -> _Waiting:
+    """Read the items of a sequence one by one: a header goes when its level is written, and never are all there."""
+    for i, item in enumerate(header.read_items(*raw)):
+        items.append({})
+        yield item, items[-1], f"{path}/{i}/"
 
 
 def _write_level(header: Header, out: JsonDataset, path: str, waiting: list[_Waiting], bulk: _Bulk) -> None:
@@ -280,9 +291,7 @@ def _write_level(header: Header, out: JsonDataset, path: str, waiting: list[_Wai
         elif kind == _SEQUENCE:
             items: list[JsonDataset] = []
             out[names[tag]] = {"vr": vr, "Value": items}
-            for i, item in enumerate(header.read_items(raw[tag][0], offset, length)):
-                items.append({})
-                waiting.append((item, items[-1], f"{path}{names[tag]}/{i}/"))
+            waiting.append(_items(header, raw[tag], items, f"{path}{names[tag]}"))
         else:
             out[names[tag]] = _attribute(header, tag, vr, offset, length)
 

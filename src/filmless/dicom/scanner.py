@@ -8,6 +8,7 @@ until somebody asks for them, and a sequence of defined length is not entered be
 
 from __future__ import annotations
 
+import mmap
 import zlib
 
 from filmless.dicom.dictionary import ENTRIES, format_tag
@@ -30,6 +31,7 @@ from filmless.dicom.elements import (
     read_level,
 )
 from filmless.dicom.header import BINARY_VRS, LOCAL_TEXT_VRS, Header
+from filmless.dicom.inflating import Spool, cut, inflate_pieces
 from filmless.dicom.syntaxes import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, get_syntax
 from filmless.errors import Refused
 
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 _BULK_BYTES = 65536
+_BEGINNING_BYTES = 4 << 20
 
 _META = {
     0x00020002: "sop_class_uid",
@@ -104,38 +107,34 @@ def _skip_commands(reading: Reading, pos: int) -> int:
     return pos
 
 
-def _inflate(data: Buffer, start: int, reading: Reading) -> bytes:
-    """Inflate the rest of the file (PS3.5 A.5), never beyond the limit."""
+def _inflate(data: Buffer, start: int, reading: Reading) -> bytes | mmap.mmap:
+    """Inflate the rest of the file (PS3.5 A.5), never beyond the limit; of a file's beginning only the beginning."""
     limit = reading.limits.inflate_max_bytes
-    view = memoryview(data)[start:]
-    for window in (-zlib.MAX_WBITS, zlib.MAX_WBITS):
-        inflater = zlib.decompressobj(window)
-        parts: list[bytes] = []
-        left = limit + 1
-        chunk: bytes | memoryview = view
-        try:
-            while left > 0:
-                part = inflater.decompress(chunk, min(left, 1 << 20))
-                parts.append(part)
-                left -= len(part)
-                chunk = inflater.unconsumed_tail
-                if inflater.eof or (not part and not chunk):
-                    break
-        except zlib.error as error:
-            if not any(parts):
+    is_beginning = len(data) < reading.total
+    with memoryview(data) as whole, whole[start:] as view:
+        for window in (-zlib.MAX_WBITS, zlib.MAX_WBITS):
+            spool = Spool(reading.limits.spool_folder)
+            try:
+                is_whole = inflate_pieces(
+                    cut(view), spool.write, window=window, limit=min(limit, _BEGINNING_BYTES) if is_beginning else limit
+                )
+                if spool.length > limit:
+                    raise Refused(f"the data set inflates to more than {limit} bytes")
+            except zlib.error as error:
+                if spool.length:
+                    reading.flaw("the deflated data set is damaged; what could be inflated was read")
+                    return spool.take()
                 if window > 0:
                     raise Refused("the data set is declared deflated but is not") from error
-                continue
-            reading.flaw("the deflated data set is damaged; what could be inflated was read")
-        else:
-            if left <= 0:
-                raise Refused(f"the data set inflates to more than {limit} bytes")
-            if not inflater.eof:
-                if len(data) < reading.total:
+            except BaseException:
+                spool.close()
+                raise
+            else:
+                if not is_whole and is_beginning:
                     reading.is_complete = False
-                else:
+                elif not is_whole:
                     reading.flaw("the deflated data set is cut off")
-        return b"".join(parts)
+                return spool.take()
     raise AssertionError("unreachable")
 
 

@@ -28,17 +28,18 @@ STORAGE_CLASSES: frozenset[str] = frozenset(_NEWER_STORAGE) | frozenset(
 )
 """Every standard storage SOP class, retired ones too. Private classes are stored as well; they are not listed."""
 
+_STORABLE = re.compile(r"[0-9A-Za-z._:@+ -]{1,64}")
 _ODD_CHARACTERS = re.compile(r"[^0-9.]")
 _DEFINED_FORM = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")
 
 
 def is_storable(uid: str) -> bool:
-    """Whether a UID can identify something here: 1 to 64 printable ASCII characters.
+    """Whether a UID can identify something here: 1 to 64 letters, digits, blanks and `. _ : @ + -`.
 
     Many devices break the rules for UIDs; refusing them would lose images, so we keep what can be told apart.
-    A slash, a question mark or the like would be ambiguous in a URL, which is why doors percent-encode UIDs.
+    What means something in a URL, a path, a list, a query or in markup is no device's mistake, and is refused.
     """
-    return 1 <= len(uid) <= 64 and uid.isascii() and uid.isprintable() and not uid.isspace()
+    return _STORABLE.fullmatch(uid) is not None and uid.strip(" ") not in {"", ".", ".."}
 
 
 def oddities(uid: str) -> list[str]:

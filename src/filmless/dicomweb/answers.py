@@ -19,11 +19,12 @@ from starlette.types import Receive, Scope, Send
 
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.errors import NotRecognised, Unavailable
+from filmless.errors import NotRecognised, Refused, Unavailable
 
 _T = TypeVar("_T")
 
 _PULL_BYTES: Final = 1 << 20
+_HOST = re.compile(r"(?:[0-9A-Za-z._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 PRIVATE: Final = "private, max-age=3600"
@@ -60,6 +61,13 @@ class Answer:
             await send({"type": "http.response.pathsend", "path": self.file})
         elif self.pieces is not None:
             await _send_pieces(self.pieces, receive, send)
+        elif length is not None and length > 4 * _PULL_BYTES:  # a huge frame is not copied as a whole once more
+            view = memoryview(self.body)
+            for at in range(0, length, _PULL_BYTES):
+                await send(
+                    {"type": "http.response.body", "body": bytes(view[at : at + _PULL_BYTES]), "more_body": True}
+                )
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await send({"type": "http.response.body", "body": bytes(self.body)})
 
@@ -200,12 +208,20 @@ def principal_of(request: Request) -> Principal:
 
 
 def service_url(archive: Archive, request: Request) -> str:
-    """Give the address of the service as the caller sees it."""
+    """Give the address of the service as the caller sees it.
+
+    Raises
+    ------
+    Refused: the Host header is no host; it would stand in every link of the answer.
+    """
     root: str = request.scope.get("root_path", "")
     if archive.settings.public_url:
         return archive.settings.public_url.rstrip("/") + root
     scheme = "https" if request.scope.get("filmless.is_secure") else request.url.scheme
-    return f"{scheme}://{request.headers.get('host') or request.url.netloc}{root}"
+    host = request.headers.get("host") or request.url.netloc
+    if not _HOST.fullmatch(host):
+        raise Refused("the Host header is not HOST or HOST:PORT")
+    return f"{scheme}://{host}{root}"
 
 
 def service_path(archive: Archive, request: Request) -> str:

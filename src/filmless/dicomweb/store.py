@@ -298,6 +298,8 @@ class _Store:
         _check_type(media_type, parameters)
         is_xml = _prefers_xml(request)
         length_max = self.archive.settings.stow_request_max_bytes
+        if (coding := request.headers.get("content-encoding", "identity")).lower() != "identity":
+            raise UnsupportedMediaType(f"a body in the content coding {coding[:60]!r} is not read; send it as it is")
         declared = request.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > length_max:
             raise TooLarge(f"the request has {declared} bytes; {length_max} are allowed (stow_request_max_bytes)")
@@ -340,6 +342,7 @@ class _Store:
     def _read_instances(
         self, coming: _Coming, principal: Principal, study: str | None, name: str, outcome: Outcome
     ) -> None:
+        failures_max = self.archive.settings.stow_failures_max
         for stream in _streams(coming.pipe, coming.boundary):
             head = _Head(stream)
             try:
@@ -355,6 +358,12 @@ class _Store:
                 outcome.add_failed(error, *_identity(head.head))
             else:
                 outcome.add_stored(receipt, [])
+            if len(outcome.failed) + len(outcome.others) >= failures_max:
+                unread = TooLarge(f"{failures_max} parts failed; the rest was not read (stow_failures_max)")
+                if not outcome.stored:
+                    raise unread
+                outcome.add_failed(unread, "", "")
+                return
 
 
 def _prefers_xml(request: Request) -> bool:

@@ -71,6 +71,8 @@ class Association(UpperLayer):
                     pdus.INVALID_PDU_PARAMETER_VALUE,
                 )
             self._pdu_left = length
+        else:  # the rest of a PDU whose beginning was used already: it must come, too
+            self._allow(self.limits.network_timeout_s + self._pdu_left / SLOWEST_BYTES_PER_S)
         if self._pdu_left < _PDV_HEAD.size:
             self._violated("P-DATA-TF without room for a PDV", pdus.INVALID_PDU_PARAMETER_VALUE)
         length, self._pdv_context, flags = self._unpack(_PDV_HEAD)

@@ -223,7 +223,7 @@ class Requestor(Association):
             found = None
             if command.has_data_set:
                 raw = self.read_data_set(self.limits.identifier_max_bytes)
-                found = decode(raw, context.transfer_syntax)
+                found = decode(raw, context.transfer_syntax, limits=self.limits.of_identifiers())
             return command.status, found
 
 

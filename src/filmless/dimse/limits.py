@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from filmless.dicom.elements import ScanLimits
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -21,3 +23,11 @@ class Limits:
     artim_timeout_s: float = 30.0  # PS3.8 9.1.5
     network_timeout_s: float = 60.0
     idle_timeout_s: float = 300.0
+
+    def of_identifiers(self) -> ScanLimits:
+        """Give what reading an identifier may cost: deflated, too, it is no longer than `identifier_max_bytes`."""
+        return ScanLimits(header_max_bytes=self.identifier_max_bytes, inflate_max_bytes=self.identifier_max_bytes)
+
+    def of_information(self) -> ScanLimits:
+        """Give what reading the data set of a DIMSE-N message may cost: as above, with `information_max_bytes`."""
+        return ScanLimits(header_max_bytes=self.information_max_bytes, inflate_max_bytes=self.information_max_bytes)

@@ -116,7 +116,9 @@ class Asking:
         data_set = None
         if command.has_data_set:
             data_set = decode(
-                association.read_data_set(association.limits.information_max_bytes), context.transfer_syntax
+                association.read_data_set(association.limits.information_max_bytes),
+                context.transfer_syntax,
+                limits=association.limits.of_information(),
             )
         return Answer(command.status, command, data_set)
 

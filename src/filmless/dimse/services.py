@@ -211,8 +211,9 @@ def _read_identifier(request: Request) -> bool:
     is_normalized = c.N_EVENT_REPORT_RQ <= request.command.field <= c.N_DELETE_RQ
     limits = association.limits
     raw = association.read_data_set(limits.information_max_bytes if is_normalized else limits.identifier_max_bytes)
+    costs = limits.of_information() if is_normalized else limits.of_identifiers()
     try:
-        request.identifier = decode(raw, request.transfer_syntax_uid)
+        request.identifier = decode(raw, request.transfer_syntax_uid, limits=costs)
     except Refused as error:
         log.info("dimse_identifier_unreadable", sop_class_uid=request.sop_class_uid, reason=str(error))
         is_composite = request.command.field in {c.C_FIND_RQ, c.C_MOVE_RQ, c.C_GET_RQ}

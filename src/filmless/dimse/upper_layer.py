@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -266,11 +267,13 @@ class UpperLayer(Connection):
             return
         self._send(pdus.encode_release_request())
         self.state = State.RELEASE_SENT
-        self._allow(self.limits.network_timeout_s)
+        until = time.monotonic() + self.limits.network_timeout_s  # for all of it, however much the peer has to say
+        self.deadline = until
         self._skip(self._pdv_left + self._pdu_left)
         self._pdv_left = self._pdu_left = 0
         while True:
-            kind, length = self._next_pdu(self.limits.network_timeout_s)
+            kind, length = self._unpack(_PDU_HEAD)
+            self.deadline = until
             if kind == pdus.P_DATA_TF and self.state is State.RELEASE_SENT and length <= self.limits.pdu_max_bytes:
                 self._skip(length)  # AR-6: what the peer still had to say
             elif kind == pdus.RELEASE_RP:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from filmless.dicom.names import name_keys
 from filmless.errors import Refused
 from filmless.query import moments
+from filmless.query.modesty import TEXT_MAX, require_modest
 
 JsonDataset = dict[str, Any]
 
@@ -165,6 +166,7 @@ def read_keys(identifier: Mapping[str, Any], options: Options) -> Keys:
         for tag, element in identifier.items()
         if tag not in NOT_KEYS and not _is_meta(tag)
     )
+    require_modest(keys)
     offset = _read_timezone(identifier) if options.timezone else None
     pairs: list[Moments] = []
     if options.combined_date_time:
@@ -199,6 +201,8 @@ def read_key(tag: str, element: Mapping[str, Any], options: Options) -> Key:
         return Key(tag, vr, Kind.UNIVERSAL)
     if options.empty_values and texts == ['""']:
         return Key(tag, vr, Kind.EMPTY)
+    if max(map(len, texts)) > TEXT_MAX:
+        raise Refused(f"the key ({tag[:4]},{tag[4:]}) has a value of more than {TEXT_MAX} characters")
     tests = tuple(_read_test(tag, vr, text, options) for text in texts)
     return Key(tag, vr, Kind.VALUES, tests, every=options.multiple_values and vr != "UI" and len(tests) > 1)
 
@@ -433,10 +437,19 @@ def alternatives(pattern: str) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=1024)
 def expression_of(pattern: str) -> re.Pattern[str]:
-    """Turn wild cards into a regular expression. Runs of "*" are one, so that it cannot take exponential time."""
-    wild = {"*": ".*", "?": "."}
-    parts = (wild.get(character) or re.escape(character) for character in re.sub(r"\*+", "*", pattern))
-    return re.compile("".join(parts), re.DOTALL)
+    """Turn wild cards into a regular expression that takes linear time for each "*".
+
+    The first place where what stands between two "*" fits is as good as any later one, so it is never given up
+    (an atomic group): else the time would grow with the length of the value to the power of the number of "*".
+    """
+    first, *others = (
+        "".join("." if character == "?" else re.escape(character) for character in part)
+        for part in re.sub(r"\*+", "*", pattern).split("*")
+    )
+    if not others:
+        return re.compile(first, re.DOTALL)
+    between = "".join(f"(?>.*?{part})" for part in others[:-1])
+    return re.compile(f"{first}{between}.*{others[-1]}", re.DOTALL)
 
 
 def matches_moments(pair: Moments, dataset: Mapping[str, Any]) -> bool:

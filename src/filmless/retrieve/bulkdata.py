@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from filmless.archive import Archive
+from filmless.archive.limits import scan_limits
 from filmless.archive.tables import Flags
 from filmless.dicom.json import find_level, little_endian_value
 from filmless.dicom.pixels import NATIVE
-from filmless.dicom.scanner import Header, scan
+from filmless.dicom.scanner import Buffer, Header, scan
 from filmless.dicom.syntaxes import OCTET_STREAM
 from filmless.errors import NotFound
-from filmless.retrieve.frames import FIX_UPS, read_header, read_range, scan_limits, stored_frame
+from filmless.retrieve.frames import FIX_UPS, inflated, read_header, stored_frame
 from filmless.retrieve.instances import InstanceRecord, StoredInstance
 
 _PIXEL_PATHS: Final = frozenset({"7FE00008", "7FE00009", "7FE00010"})
@@ -25,17 +26,18 @@ _PIECE_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """A value: bytes in hand, or a range of the blob. `media_type` is what the value is by itself."""
+    """A value: a range of what is in hand or mapped, or of the blob. `media_type` is what the value is by itself."""
 
     length: int
     media_type: str
-    data: bytes | None = None
+    data: Buffer | None = None
     offset: int = 0
 
     def read(self, archive: Archive, instance: StoredInstance, start: int, stop: int) -> Iterator[bytes]:
         """Read bytes from `start` to before `stop`."""
         if self.data is not None:
-            yield self.data[start:stop]
+            for at in range(self.offset + start, self.offset + stop, _PIECE_BYTES):
+                yield bytes(self.data[at : min(at + _PIECE_BYTES, self.offset + stop)])
             return
         yield from archive.blobs.stream(instance.blob, self.offset + start, stop - start)
 
@@ -63,8 +65,7 @@ def find_bulk(archive: Archive, record: InstanceRecord, path: str) -> Bulk:
             return Bulk(len(frame.data), OCTET_STREAM, data=bytes(frame.data))
         if not instance.has(Flags.DEFLATED):
             return Bulk(instance.pixel_length, OCTET_STREAM, offset=instance.pixel_offset)
-        data = read_range(archive, instance, instance.pixel_offset, instance.pixel_length)
-        return Bulk(len(data), OCTET_STREAM, data=data)
+        return Bulk(instance.pixel_length, OCTET_STREAM, data=inflated(archive, instance), offset=instance.pixel_offset)
     try:
         return _in_header(read_header(archive, instance), path, instance)
     except NotFound:
@@ -72,7 +73,7 @@ def find_bulk(archive: Archive, record: InstanceRecord, path: str) -> Bulk:
             raise
     # A rare element: one that stands after the pixel data.
     with archive.blobs.reader(instance.blob) as reader:
-        return _in_header(scan(reader.map(), limits=scan_limits(archive)), path, instance)
+        return _in_header(scan(reader.map(), limits=scan_limits(archive.settings)), path, instance)
 
 
 def _in_header(header: Header, path: str, instance: StoredInstance) -> Bulk:
@@ -81,8 +82,8 @@ def _in_header(header: Header, path: str, instance: StoredInstance) -> Bulk:
     if found.tag == _ENCAPSULATED_DOCUMENT:
         said = (level.text(_MIME_TYPE) or "").lower()
         media_type = said if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", said) else OCTET_STREAM
-    is_plain = level.is_little_endian and not instance.has(Flags.DEFLATED)
-    if is_plain and found.length > _PIECE_BYTES:
-        return Bulk(found.length, media_type, offset=found.offset)
+    if level.is_little_endian and found.length > _PIECE_BYTES:
+        data = level.buffer if instance.has(Flags.DEFLATED) else None
+        return Bulk(found.length, media_type, data=data, offset=found.offset)
     value = little_endian_value(level, found)
     return Bulk(len(value), media_type, data=value)

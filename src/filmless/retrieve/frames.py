@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from filmless.archive import Archive
+from filmless.archive.limits import scan_limits
 from filmless.archive.tables import Flags
 from filmless.dicom.frames import native_frame_bytes, shift_bits
+from filmless.dicom.inflating import Spool, inflate_pieces
 from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE, Extent, native_extent, read_format
-from filmless.dicom.scanner import Header, ScanLimits, scan
+from filmless.dicom.scanner import Header, scan
 from filmless.dicom.syntaxes import DEFLATED, EXPLICIT_LE, get_syntax
 from filmless.errors import NotAcceptable, NotFound, Refused
 from filmless.retrieve.decoding import decoders
@@ -21,9 +23,9 @@ from filmless.retrieve.instances import InstanceRecord, StoredInstance
 
 _INFLATED_KEPT: Final = 2
 _INFLATED_KEPT_BYTES: Final = 64 << 20
-_INFLATE_CHUNK: Final = 1 << 20
 _MAPPED_FROM: Final = 1 << 20
 _AT_HAND_MAX: Final = 4 << 20
+_HEADER_SENT_MAX_BYTES: Final = 64 << 20  # to a decoder, with each frame
 
 FIX_UPS: Final = Flags.YBR_FULL_422_NATIVE | Flags.J2K_SIGN_MISMATCH | Flags.BIG_ENDIAN
 """Frames that clients show wrongly as stored; they leave as Explicit VR Little Endian with values as meant."""
@@ -37,31 +39,19 @@ class FrameBytes:
     transfer_syntax_uid: str
 
 
-def scan_limits(archive: Archive) -> ScanLimits:
-    """Give the limits of the settings to the scanner."""
-    settings = archive.settings
-    return ScanLimits(
-        depth_max=settings.sequence_depth_max,
-        elements_max=settings.elements_max,
-        header_max_bytes=settings.header_max_bytes,
-        inflate_max_bytes=settings.inflate_max_bytes,
-        frames_max=settings.frames_max,
-    )
-
-
 class _Inflated:
     """Deflated data sets inflated last: frames of one are asked for one after the other."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._kept: OrderedDict[str, bytes | mmap.mmap] = OrderedDict()
 
-    def get(self, archive: Archive, instance: StoredInstance) -> bytes:
+    def get(self, archive: Archive, instance: StoredInstance) -> bytes | mmap.mmap:
         with self._lock:
             if (data := self._kept.get(instance.blob)) is not None:
                 self._kept.move_to_end(instance.blob)
                 return data
-        data = b"".join(inflated(archive, instance))
+        data = _inflate(archive, instance)
         if len(data) <= _INFLATED_KEPT_BYTES:
             with self._lock:
                 self._kept[instance.blob] = data
@@ -73,31 +63,31 @@ class _Inflated:
 _inflated = _Inflated()
 
 
-def inflated(archive: Archive, instance: StoredInstance) -> Iterator[bytes]:
-    """Inflate the data set of a deflated instance piece by piece.
+def _inflate(archive: Archive, instance: StoredInstance) -> bytes | mmap.mmap:
+    """Inflate the data set of a deflated instance.
 
     Raises
     ------
-    Refused: it is damaged, or grows beyond `inflate_max_bytes`.
+    Refused: it is damaged, or grows beyond `inflate_max_bytes`. Unavailable: the disk is full.
     """
-    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-    total = 0
+    limits = scan_limits(archive.settings)
     length = instance.length_bytes - instance.dataset_offset
-    for piece in archive.blobs.stream(instance.blob, instance.dataset_offset, length):
-        rest: bytes = piece
-        while rest:
-            try:
-                data = inflate.decompress(rest, _INFLATE_CHUNK)
-            except zlib.error as error:
-                raise Refused(f"the deflated data set is damaged: {error}") from error
-            total += len(data)
-            if total > archive.settings.inflate_max_bytes:
-                raise Refused(f"the data set inflates beyond {archive.settings.inflate_max_bytes} bytes")
-            rest = inflate.unconsumed_tail
-            if data:
-                yield data
-            if inflate.eof:
-                return
+    pieces = archive.blobs.stream(instance.blob, instance.dataset_offset, length)
+    spool = Spool(limits.spool_folder)
+    try:
+        inflate_pieces(pieces, spool.write, window=-zlib.MAX_WBITS, limit=limits.inflate_max_bytes)
+        if spool.length > limits.inflate_max_bytes:
+            raise Refused(f"the data set inflates beyond {limits.inflate_max_bytes} bytes")
+        return spool.take()
+    except zlib.error as error:
+        raise Refused(f"the deflated data set is damaged: {error}") from error
+    finally:
+        spool.close()
+
+
+def inflated(archive: Archive, instance: StoredInstance) -> bytes | mmap.mmap:
+    """Give the inflated data set of a deflated instance: the same again when it was asked for lately."""
+    return _inflated.get(archive, instance)
 
 
 def read_range(archive: Archive, instance: StoredInstance, offset: int, length: int) -> bytes:
@@ -107,7 +97,7 @@ def read_range(archive: Archive, instance: StoredInstance, offset: int, length: 
     return archive.blobs.read(instance.blob, offset, length)
 
 
-def read_header_bytes(archive: Archive, instance: StoredInstance) -> tuple[bytes, str | None]:
+def read_header_bytes(archive: Archive, instance: StoredInstance) -> tuple[bytes | mmap.mmap, str | None]:
     """Read all that stands before the pixel data, and the transfer syntax if that is a bare data set."""
     end = instance.pixel_offset
     if instance.has(Flags.DEFLATED):
@@ -118,13 +108,14 @@ def read_header_bytes(archive: Archive, instance: StoredInstance) -> tuple[bytes
 
 def read_header(archive: Archive, instance: StoredInstance) -> Header:
     """Scan what stands before the pixel data."""
-    if instance.pixel_offset is None and not instance.has(Flags.DEFLATED) and instance.length_bytes > _MAPPED_FROM:
-        # A document or raw data: mapped, not read. The mapping ends with the header.
+    is_document = instance.pixel_offset is None and instance.length_bytes > _MAPPED_FROM
+    if (is_document or (instance.pixel_offset or 0) > _HEADER_SENT_MAX_BYTES) and not instance.has(Flags.DEFLATED):
+        # A document, raw data, or a long private element: mapped, not read. The mapping ends with the header.
         with archive.blobs.reader(instance.blob) as reader:
-            return scan(reader.map(), limits=scan_limits(archive))
+            return scan(reader.map(), limits=scan_limits(archive.settings))
     data, bare_syntax = read_header_bytes(archive, instance)
     total = len(data) if bare_syntax else instance.length_bytes
-    return scan(data, transfer_syntax_uid=bare_syntax, total_length=total, limits=scan_limits(archive))
+    return scan(data, transfer_syntax_uid=bare_syntax, total_length=total, limits=scan_limits(archive.settings))
 
 
 def _check_number(instance: StoredInstance, frame_number: int) -> None:
@@ -230,6 +221,11 @@ def run_on_frame(
         _check_number(instance, frame_number)
     if uid not in DECODABLE:
         raise NotAcceptable(f"pixel data in transfer syntax {uid} ({get_syntax(uid).name}) cannot be decoded")
+    if (instance.pixel_offset or 0) > _HEADER_SENT_MAX_BYTES:
+        raise NotAcceptable(
+            f"{instance.pixel_offset} bytes stand before the pixel data;"
+            f" frames are decoded behind at most {_HEADER_SENT_MAX_BYTES}"
+        )
     skip_bits = 0
     header: bytes | memoryview
     data: bytes | memoryview
@@ -247,7 +243,8 @@ def run_on_frame(
         else:
             data = read_range(archive, instance, begin + (frame_number - 1) * length, length)
     if not header:
-        header, bare_syntax = read_header_bytes(archive, instance)
+        before, bare_syntax = read_header_bytes(archive, instance)
+        header = memoryview(before)
     message = {
         "key": instance.blob,
         "bare_syntax": bare_syntax,

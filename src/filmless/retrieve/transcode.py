@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from filmless.archive import Archive
+from filmless.archive.limits import scan_limits
 from filmless.dicom.part10 import preamble_and_meta
 from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE
 from filmless.dicom.rewriting import Replacements, element_head, rewrite
@@ -22,7 +23,7 @@ from filmless.dicom.syntaxes import (
     get_syntax,
 )
 from filmless.errors import NotAcceptable
-from filmless.retrieve.frames import described_frame, scan_limits
+from filmless.retrieve.frames import described_frame
 from filmless.retrieve.instances import InstanceRecord, StoredInstance
 
 _NATIVE_LENGTH_MAX: Final = 0xFFFFFFFE
@@ -86,7 +87,7 @@ def data_set(archive: Archive, record: InstanceRecord, transfer_syntax_uid: str)
 def _whole_header(archive: Archive, record: InstanceRecord) -> Iterator[Header]:
     """Scan a blob to its end, mapped into memory: what stands after the pixel data must not be lost."""
     with archive.blobs.reader(record.instance.blob) as reader:
-        yield scan(reader.map(), limits=scan_limits(archive))
+        yield scan(reader.map(), limits=scan_limits(archive.settings))
 
 
 def _written(archive: Archive, record: InstanceRecord, transfer_syntax_uid: str) -> Iterator[bytes]:

@@ -181,7 +181,7 @@ def _identity(header: Header) -> tuple[dict[int, str], list[str], Flags]:
         if uid is None:
             raise Refused(f"{name} is missing")
         if not is_storable(uid):
-            raise Refused(f"{name} is {uid[:80]!r}: not 1 to 64 printable characters")
+            raise Refused(f"{name} is {uid[:80]!r}: not 1 to 64 letters, digits and dots")
         found = oddities(uid)
         if found:
             flags |= Flags.ODD_UID

@@ -76,7 +76,7 @@ class Reception:
         try:
             for name, uid in (("SOP Class UID", sop_class_uid), ("SOP Instance UID", sop_instance_uid)):
                 if not is_storable(uid):
-                    raise Refused(f"{name} is {uid[:80]!r}: not 1 to 64 printable characters")
+                    raise Refused(f"{name} is {uid[:80]!r}: not 1 to 64 letters, digits and dots")
             policy.require(principal, Action.STORE)
             head = preamble_and_meta(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
         except Refused as refusal:
