@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from filmless.archive import disk as disk_module
+from filmless.archive import folders
 from filmless.archive.blobs import Blobs, copy_blob, open_store
 from filmless.archive.disk import DiskBlobs
+from filmless.archive.folders import syncs_names_with_files
 from filmless.errors import Damaged, NotFound, Unavailable
 from stored import flip_bit, in_bucket
 
@@ -24,9 +27,13 @@ def blobs(tmp_path: Path, archive_shape: str, request: pytest.FixtureRequest) ->
     return open_store(in_bucket(tmp_path, request.getfixturevalue("servers"))).blobs
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> DiskBlobs:
-    return DiskBlobs(tmp_path / "blobs", suffix=".dcm", reserve_bytes=0)
+@pytest.fixture(params=["one sync", "two syncs"])
+def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> DiskBlobs:
+    """A folder on a file system whose files are synced with their names, and on one where names go by themselves."""
+    monkeypatch.setattr(disk_module, "syncs_names_with_files", lambda _folder: request.param == "one sync")
+    blobs = DiskBlobs(tmp_path / "blobs", suffix=".dcm", reserve_bytes=0)
+    blobs.prepare()
+    return blobs
 
 
 def put(blobs: Blobs, data: bytes, piece_bytes: int = 1 << 30) -> str:
@@ -142,6 +149,61 @@ def test_blobs_that_come_in_one_instant_are_told_apart_in_their_order(disk: Disk
     assert [key for key, _ in sorted(disk.arrivals(), key=lambda arrival: arrival[1])] == keys
 
 
+def test_each_blob_and_its_name_are_synced(disk: DiskBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+
+    def tell(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        names = [path for path in disk.root.rglob("*") if path.stat().st_ino == status.st_ino]
+        synced.append(str(names[0].relative_to(disk.root).parts[0]) if names else "nameless")
+
+    monkeypatch.setattr(os, "fsync", tell)
+    monkeypatch.setattr(os, "fdatasync", tell)
+    folder = put(disk, b"data")[:3]
+    assert synced == ([folder] if disk._syncs_names_with_files else ["incoming", folder])
+    synced.clear()
+    put(disk, b"data")  # in the place of one that others may have rows for: its bytes first
+    assert synced == ["incoming", folder]
+
+
+def test_bytes_that_could_not_be_synced_do_not_keep_their_name(
+    disk: DiskBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(Unavailable, match="input/output error"):
+        patch.setattr(os, "fsync" if disk._syncs_names_with_files else "fdatasync", broken)
+        put(disk, b"lost")
+    assert list(disk.keys()) == list(disk.incoming.iterdir()) == []
+    assert disk.read(put(disk, b"lost")) == b"lost"
+
+
+@pytest.mark.parametrize(
+    ("mount", "expected"),
+    [
+        ("27 1 {device} / / rw,relatime - ext4 /dev/vda rw,discard", True),
+        ("27 1 {device} / /data rw shared:1 master:2 - xfs /dev/sdb rw,attr2", True),
+        ("27 1 {device} / / rw - ext4 /dev/vda rw,nobarrier", False),
+        ("27 1 {device} / / rw - ext4 /dev/vda rw,barrier=0", False),
+        ("27 1 {device} / / rw - nfs4 server:/export rw,vers=4.2", False),
+        ("27 1 {device} / / rw - tmpfs tmpfs", False),
+        ("27 1 0:9999 / / rw - ext4 /dev/vda rw", False),
+        ("", False),
+    ],
+)
+def test_names_go_with_files_only_where_the_file_system_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mount: str, expected: bool
+) -> None:
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(
+        "22 27 0:21 / /proc rw - proc proc rw\n" + mount.format(device=f"{os.major(device)}:{os.minor(device)}") + "\n"
+    )
+    monkeypatch.setattr(folders, "_MOUNTS", mounts)
+    assert syncs_names_with_files(tmp_path) is expected
+
+
 def test_a_failure_after_the_rename_does_not_take_the_blob_of_others(
     disk: DiskBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,13 +219,15 @@ def test_a_failure_after_the_rename_does_not_take_the_blob_of_others(
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
-@pytest.mark.parametrize("call", ["open", "write", "fdatasync", "rename"])
+@pytest.mark.parametrize("call", ["open", "write", "sync", "name"])
 def test_an_outage_of_the_disk_is_unavailable_and_leaves_nothing(
     disk: DiskBlobs, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     def broken(*_args: object, **_options: object) -> None:
         raise OSError(code, os.strerror(code))
 
+    one_sync = disk._syncs_names_with_files
+    call = {"sync": "fsync" if one_sync else "fdatasync", "name": "link" if one_sync else "rename"}.get(call, call)
     with monkeypatch.context() as patch, pytest.raises(Unavailable):
         patch.setattr(os, call, broken)
         put(disk, b"x" * 100)

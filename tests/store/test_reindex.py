@@ -127,6 +127,19 @@ def test_an_archive_in_use_is_not_reindexed(settings: Settings) -> None:
         reindex(settings)
 
 
+@pytest.mark.embedded  # objects of a bucket are there as a whole or not at all
+def test_a_file_that_a_power_loss_tore_is_refused(filled: Settings, sender: Principal) -> None:
+    with Archive.open(filled) as archive:
+        torn = make.ct_slice()
+        receive(archive, sender, io.BytesIO(make.part10(torn)))
+        with archive.reading() as session:
+            blob = bytes(session.execute(select(instances.c.blob).order_by(instances.c.id.desc())).scalars().first())
+        path = archive.blobs.local_path(blob.hex())
+        assert path is not None
+        path.write_bytes(path.read_bytes()[:-1000])  # inside the pixel data: the header can be read
+    assert reindex(filled).refused == [(blob.hex(), "its bytes do not match its digest")]
+
+
 def test_a_difference_is_told(filled: Settings) -> None:
     with Archive.open(filled) as archive, archive.transaction() as session:
         session.execute(studies.update().where(studies.c.id == 1).values(accession_number="wrong"))

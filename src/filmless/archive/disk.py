@@ -1,6 +1,6 @@
 """Blobs in a folder, each a file under its digest: `abc/<hex>.dcm`.
 
-A blob is written to a temporary name in `incoming/`, fsynced, renamed, and its folder fsynced before `finish` returns.
+A blob is written to a temporary name in `incoming/`, and is on the disk under its own name before `finish` returns.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from itertools import product
 from pathlib import Path
 
 from filmless.archive.blobs import BUFFER_BYTES, KEY, Blobs, Usage, copy_blob
-from filmless.archive.folders import sync_folder
+from filmless.archive.folders import sync_folder, syncs_names_with_files
 from filmless.archive.outages import as_unavailable
 from filmless.archive.writing import Incoming, Writer
 from filmless.errors import NotFound, Unavailable
@@ -35,6 +35,7 @@ class DiskBlobs:
         self._prefix = f"{self.root}/"
         self._suffix = suffix
         self._known_folders: set[str] = set()
+        self._syncs_names_with_files = syncs_names_with_files(self.incoming)
         self._all_folders_made = self.root / "folders"
         if self._all_folders_made.exists():
             self._known_folders.update(_FOLDERS)
@@ -289,19 +290,45 @@ class DiskWriter(Writer):
         try:
             with as_unavailable(f"blob {key} cannot be written under {self._blobs.root}"):
                 target, parent = self._blobs._place(key)
-                _stamp(target, self._descriptor)
-                os.fdatasync(self._descriptor)
-                os.rename(self._path, target)  # noqa: PTH104
-                self._path = ""  # from here on a failure leaves a blob without a row: others may have one for it
-                sync_folder(target.rpartition("/")[0])
-                if parent is not None:
-                    sync_folder(parent)
-                    self._blobs._known_folders.add(key[:_FOLDER_LETTERS])
+                if parent is not None or not self._blobs._syncs_names_with_files or not self._name_and_sync(target):
+                    self._sync_and_name(target, parent, key)
         except BaseException:
             self.abort()
             raise
         self._close_file()
         return key, self.length
+
+    def _name_and_sync(self, target: str) -> bool:
+        """Make bytes and name durable by one sync; False when the name is taken. Bytes that may be torn take none:
+        a blob that others have rows for is only ever replaced by one that is on the disk. (ADR-0014)
+        """
+        now_ns = time.time_ns()
+        os.utime(self._descriptor, ns=(now_ns, now_ns))
+        try:
+            os.link(self._path, target)
+        except FileExistsError:
+            return False
+        try:
+            os.unlink(self._path)  # noqa: PTH108
+            os.fsync(self._descriptor)
+        except BaseException:
+            with suppress(OSError):
+                if os.path.samestat(os.stat(target), os.fstat(self._descriptor)):  # noqa: PTH116
+                    os.unlink(target)  # noqa: PTH108
+            raise
+        self._path = ""
+        return True
+
+    def _sync_and_name(self, target: str, parent: str | None, key: str) -> None:
+        """Make the bytes durable, then the name, as any file system can."""
+        _stamp(target, self._descriptor)
+        os.fdatasync(self._descriptor)
+        os.rename(self._path, target)  # noqa: PTH104
+        self._path = ""  # from here on a failure leaves a blob without a row: others may have one for it
+        sync_folder(target.rpartition("/")[0])
+        if parent is not None:
+            sync_folder(parent)
+            self._blobs._known_folders.add(key[:_FOLDER_LETTERS])
 
 
 class FileReader:

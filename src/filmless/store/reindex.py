@@ -44,6 +44,7 @@ from filmless.store.record import AlreadyKept, Learned, Recorder, known_of
 logger = structlog.get_logger()
 
 _ROWS_AT_ONCE: Final = 1000
+_TORN_NS: Final = 3600 * 10**9  # blobs that came so shortly before the last one may have been torn by a power loss
 _PACKING_JOB: Final = "series_quiet"
 _INDEX_TABLES: Final = (uids, patients, studies, series, instances, frame_tables, headers)
 
@@ -116,7 +117,7 @@ def _build(scratch: Archive, on_progress: Callable[[int, int], None]) -> Reindex
     result = ReindexResult()
     known = known_of(scratch)
     with closing(sqlite3.connect("")) as order:  # a temporary file of SQLite's own
-        total = _list_blobs(scratch, order)
+        total, newest_ns = _list_blobs(scratch, order)
         rows = order.execute("SELECT key, arrived_ns FROM arrivals ORDER BY arrived_ns, key")
         done = 0
         while page := rows.fetchmany(_ROWS_AT_ONCE):
@@ -124,6 +125,8 @@ def _build(scratch: Archive, on_progress: Callable[[int, int], None]) -> Reindex
                 for key, arrived_ns in page:
                     done += 1
                     try:
+                        if arrived_ns > newest_ns - _TORN_NS:
+                            _require_whole(scratch, key.hex())
                         with session.begin_nested():
                             known.learn(*_record(scratch, session, key.hex(), arrived_ns / 1e9))
                     except AlreadyKept:
@@ -138,11 +141,19 @@ def _build(scratch: Archive, on_progress: Callable[[int, int], None]) -> Reindex
     return result
 
 
-def _list_blobs(scratch: Archive, order: sqlite3.Connection) -> int:
+def _list_blobs(scratch: Archive, order: sqlite3.Connection) -> tuple[int, int]:
+    """Write down all blobs with their arrivals; gives their number, and when the last one came."""
     order.execute("CREATE TABLE arrivals (key BLOB, arrived_ns INTEGER)")
     arrivals = ((bytes.fromhex(key), arrived_ns) for key, arrived_ns in scratch.blobs.arrivals())
     order.executemany("INSERT INTO arrivals VALUES (?, ?)", arrivals)
-    return int(order.execute("SELECT count(*) FROM arrivals").fetchone()[0])
+    total, newest_ns = order.execute("SELECT count(*), max(arrived_ns) FROM arrivals").fetchone()
+    return total, newest_ns or 0
+
+
+def _require_whole(scratch: Archive, key: str) -> None:
+    """Refuse a file whose bytes did not all reach the disk; objects of a bucket are there as a whole or not at all."""
+    if scratch.blobs.local_path(key) is not None and scratch.blobs.digest(key) != key:
+        raise Refused("its bytes do not match its digest")
 
 
 def _record(scratch: Archive, session: Connection, key: str, arrived_at: float) -> tuple[Facts, Learned]:
