@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from filmless.dicom.json import swap_words
@@ -49,7 +50,12 @@ def element(tag: int, vr: str, value: bytes, *, is_implicit: bool) -> bytes:
 
 
 def rewrite(
-    header: Header, *, is_implicit: bool, replacements: Replacements, pixel_data: Iterator[bytes] | None
+    header: Header,
+    *,
+    is_implicit: bool,
+    replacements: Replacements,
+    pixel_data: Iterator[bytes] | None,
+    left_out_of_items: Mapping[int, frozenset[int]] = MappingProxyType({}),
 ) -> Iterator[bytes]:
     """Write the elements of a data set in little endian.
 
@@ -57,6 +63,7 @@ def rewrite(
     ----------
     header : of the whole data set, so that what stands after the pixel data is kept.
     pixel_data : the whole element (head and value) to write in place of the pixel data; None keeps it as it is.
+    left_out_of_items : sequence of the top level: elements of its items that are not written
     """
     written = dict(replacements)
     for tag in sorted({*header, *(tag for tag, value in replacements.items() if value is not None)}):
@@ -69,17 +76,20 @@ def rewrite(
         elif tag & 0xFFFF or tag == PIXEL_DATA:
             found = header.element(tag)
             if found is not None:
-                yield from _element(header, found, is_implicit=is_implicit)
+                left_out = left_out_of_items.get(tag, frozenset())
+                yield from _element(header, found, is_implicit=is_implicit, left_out=left_out)
 
 
-def _element(header: Header, found: Element, *, is_implicit: bool) -> Iterator[bytes]:
+def _element(
+    header: Header, found: Element, *, is_implicit: bool, left_out: frozenset[int] = frozenset()
+) -> Iterator[bytes]:
     if found.vr == "SQ":
         yield element_head(found.tag, "SQ", _UNDEFINED, is_implicit=is_implicit)
         for item in header.items(found.tag):
             yield _ITEM
             for tag in item:
                 inner = item.element(tag)
-                if inner is not None and tag & 0xFFFF:
+                if inner is not None and tag & 0xFFFF and tag not in left_out:
                     yield from _element(item, inner, is_implicit=is_implicit)
             yield _ITEM_END
         yield _SEQUENCE_END

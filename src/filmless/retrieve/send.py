@@ -31,6 +31,7 @@ from filmless.dimse.upper_layer import Context
 from filmless.errors import FilmlessError, NotAcceptable, NotFound
 from filmless.retrieve import transcode
 from filmless.retrieve.calling import open_association
+from filmless.retrieve.derived import Derived
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
 
 log = structlog.get_logger()
@@ -43,6 +44,9 @@ _GATHERED_MAX_BYTES = 64 << 20  # a transcoded data set up to this is whole befo
 _ATTEMPTS = 2  # an instance that breaks so many associations is given up
 _BREAKS_MAX = 6  # after so many broken associations the rest is given up
 _PROGRESS_S = 0.5
+
+Sendable = StoredInstance | Derived
+"""What can be sent: an instance as it is kept, or one made of it for this retrieval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class SendResult:
 
 
 def choose_context(
-    archive: Archive, contexts: Sequence[Context], instance: StoredInstance
+    archive: Archive, contexts: Sequence[Context], instance: Sendable
 ) -> tuple[Context, DataSource | None]:
     """Choose how an instance goes over an association; with the context comes the transcoded data set, if it must be.
 
@@ -84,6 +88,12 @@ def choose_context(
     NotAcceptable: the peer takes this SOP class in no transfer syntax that we can give.
     """
     usable = [context for context in contexts if context.abstract_syntax == instance.sop_class_uid]
+    if isinstance(instance, Derived):
+        by_syntax = {context.transfer_syntax: context for context in usable}
+        syntax = next((each for each in instance.syntaxes if each in by_syntax), None)
+        if syntax is not None:
+            return by_syntax[syntax], _gathered(instance.write(syntax))
+        raise _not_taken(instance, usable)
     for context in usable:
         if context.transfer_syntax == instance.transfer_syntax_uid:
             return context, None
@@ -91,9 +101,13 @@ def choose_context(
         if transcode.can_transcode(instance, context.transfer_syntax):
             record = _record(archive, instance)
             return context, _gathered(transcode.data_set(archive, record, context.transfer_syntax))
+    raise _not_taken(instance, usable)
+
+
+def _not_taken(instance: Sendable, usable: Sequence[Context]) -> NotAcceptable:
     if not usable:
-        raise NotAcceptable(f"the peer does not take {name_of(instance.sop_class_uid)}")
-    raise NotAcceptable(
+        return NotAcceptable(f"the peer does not take {name_of(instance.sop_class_uid)}")
+    return NotAcceptable(
         f"the peer does not take {name_of(instance.transfer_syntax_uid)}, and the instance cannot be given otherwise"
     )
 
@@ -121,7 +135,7 @@ def store_instance(
     archive: Archive,
     association: Association,
     contexts: Sequence[Context],
-    instance: StoredInstance,
+    instance: Sendable,
     message_id: int,
     originator: tuple[str, int] | None = None,
 ) -> commands.Command:
@@ -139,7 +153,7 @@ def request_store(
     archive: Archive,
     association: Association,
     contexts: Sequence[Context],
-    instance: StoredInstance,
+    instance: Sendable,
     message_id: int,
     originator: tuple[str, int] | None = None,
 ) -> None:
@@ -151,8 +165,8 @@ def request_store(
     """
     context, data_set = choose_context(archive, contexts, instance)
     uids = instance.sop_class_uid, instance.sop_instance_uid
-    if data_set is not None:
-        send_store(association, context, message_id, *uids, data_set, originator)
+    if data_set is not None or isinstance(instance, Derived):
+        send_store(association, context, message_id, *uids, data_set or b"", originator)
         return
     descriptor = archive.blobs.open(instance.blob)
     try:
@@ -165,7 +179,7 @@ def request_store(
 # ------------------------------------------------------------------------------------------------- many instances
 
 
-def plan_contexts(instances: Iterable[StoredInstance]) -> list[list[tuple[str, list[str]]]]:
+def plan_contexts(instances: Iterable[Sendable]) -> list[list[tuple[str, list[str]]]]:
     """Say what to propose: a context for each (SOP class, stored syntax), and fallbacks for each class.
 
     Each context has one transfer syntax, so that the peer's answer says all that it takes. The outer list is of
@@ -190,13 +204,13 @@ class Transfer:
         self,
         archive: Archive,
         peer: Peer,
-        instances: Sequence[StoredInstance],
+        instances: Sequence[Sendable],
         *,
         originator: tuple[str, int] | None = None,
         on_arrived: Callable[[StoredInstance], None] = lambda _: None,
     ) -> None:
         self.result = SendResult()
-        self.arrived: list[StoredInstance] = []
+        self.arrived: list[StoredInstance] = []  # of those that are kept
         self.completed_studies: dict[str, list[int]] = {}  # study: instances and bytes that arrived
         self.failed_studies: dict[str, int] = {}
         self._archive = archive
@@ -210,7 +224,7 @@ class Transfer:
         self._reason = ""  # why the association that failed last did
         self._attempts: dict[str, int] = {}  # associations that an instance has broken
         self._message_ids = itertools.cycle(range(1, 0x10000))
-        self._batches: deque[tuple[list[tuple[str, list[str]]], deque[StoredInstance]]] = deque()
+        self._batches: deque[tuple[list[tuple[str, list[str]]], deque[Sendable]]] = deque()
         for plan in plan_contexts(instances):
             classes = {sop_class for sop_class, _ in plan}
             batch = deque(instance for instance in instances if instance.sop_class_uid in classes)
@@ -231,7 +245,7 @@ class Transfer:
             self._stopping = True
         self.result.cancelled = self._progress().remaining > 0
 
-    def _run_batch(self, plan: list[tuple[str, list[str]]], waiting: deque[StoredInstance]) -> Iterator[Progress]:
+    def _run_batch(self, plan: list[tuple[str, list[str]]], waiting: deque[Sendable]) -> Iterator[Progress]:
         settings = self._archive.settings
         wanted = min(settings.send_associations_max, 1 + len(waiting) // _INSTANCES_PER_ASSOCIATION)
         workers = [
@@ -262,7 +276,7 @@ class Transfer:
             finished = result.completed + result.failed + result.warning
             return Progress(self._total - finished, result.completed, result.failed, result.warning)
 
-    def _work(self, plan: list[tuple[str, list[str]]], waiting: deque[StoredInstance]) -> None:
+    def _work(self, plan: list[tuple[str, list[str]]], waiting: deque[Sendable]) -> None:
         """Send what is waiting until nothing is, or the peer cannot be reached."""
         breaks = 0
         try:
@@ -286,10 +300,10 @@ class Transfer:
             self._active -= 1
             self._done.notify_all()
 
-    def _use(self, association: client.Requestor, waiting: deque[StoredInstance]) -> None:
+    def _use(self, association: client.Requestor, waiting: deque[Sendable]) -> None:
         """Send what is waiting; up to the window that was negotiated is under way before the first is answered."""
         window = association.operations_window
-        under_way: OrderedDict[int, StoredInstance] = OrderedDict()
+        under_way: OrderedDict[int, Sendable] = OrderedDict()
         try:
             while True:
                 while len(under_way) < window and not self._stopping and (instance := _next(waiting)) is not None:
@@ -305,9 +319,7 @@ class Transfer:
             self._lost(under_way, waiting, error)
             raise
 
-    def _lost(
-        self, under_way: OrderedDict[int, StoredInstance], waiting: deque[StoredInstance], error: AssociationEnded
-    ) -> None:
+    def _lost(self, under_way: OrderedDict[int, Sendable], waiting: deque[Sendable], error: AssociationEnded) -> None:
         """Put back what was under way when the association broke. The first of it may be what breaks them."""
         for number, instance in reversed(list(enumerate(under_way.values()))):
             uid = instance.sop_instance_uid
@@ -318,7 +330,7 @@ class Transfer:
             else:
                 waiting.appendleft(instance)
 
-    def _send_one(self, association: Association, instance: StoredInstance, message_id: int) -> bool:
+    def _send_one(self, association: Association, instance: Sendable, message_id: int) -> bool:
         """Send a request; says whether it will be answered."""
         contexts = list(association.contexts.values())
         try:
@@ -330,7 +342,7 @@ class Transfer:
             return False
         return True
 
-    def _answered(self, instance: StoredInstance, response: commands.Command) -> None:
+    def _answered(self, instance: Sendable, response: commands.Command) -> None:
         status = response.status
         if status == commands.SUCCESS or commands.is_warning(status):
             self._arrived(instance, is_warning=status != commands.SUCCESS)
@@ -338,19 +350,21 @@ class Transfer:
             said = response.text(commands.ERROR_COMMENT)
             self._failed(instance, f"the peer answered 0x{status:04X}" + (f": {said}" if said else ""))
 
-    def _arrived(self, instance: StoredInstance, *, is_warning: bool) -> None:
+    def _arrived(self, instance: Sendable, *, is_warning: bool) -> None:
         with self._done:
             if is_warning:
                 self.result.warning += 1
             else:
                 self.result.completed += 1
-            self.arrived.append(instance)
+            if isinstance(instance, StoredInstance):
+                self.arrived.append(instance)
             counted = self.completed_studies.setdefault(instance.study_instance_uid, [0, 0])
             counted[0] += 1
             counted[1] += instance.length_bytes
-        self._on_arrived(instance)
+        if isinstance(instance, StoredInstance):
+            self._on_arrived(instance)
 
-    def _failed(self, instance: StoredInstance, reason: str) -> None:
+    def _failed(self, instance: Sendable, reason: str) -> None:
         with self._done:
             self.result.failed += 1
             self.result.failures[instance.sop_instance_uid] = reason
@@ -358,7 +372,7 @@ class Transfer:
             self.failed_studies[study] = self.failed_studies.get(study, 0) + 1
 
 
-def _next(waiting: deque[StoredInstance]) -> StoredInstance | None:
+def _next(waiting: deque[Sendable]) -> Sendable | None:
     try:
         return waiting.popleft()
     except IndexError:
@@ -366,7 +380,7 @@ def _next(waiting: deque[StoredInstance]) -> StoredInstance | None:
 
 
 def record_start(
-    archive: Archive, principal: Principal, action: str, instances: Sequence[StoredInstance], request: str, to: str
+    archive: Archive, principal: Principal, action: str, instances: Sequence[Sendable], request: str, to: str
 ) -> None:
     """Leave an audit row for each study before the first byte of it is sent: no row, no answer."""
     with archive.transaction() as session:

@@ -101,13 +101,13 @@ def _written(archive: Archive, record: InstanceRecord, transfer_syntax_uid: str)
             replacements = _replacements(header, attributes)
             data = _all(first, (frame for frame, _ in frames))
             if transfer_syntax_uid in ENCODABLE:
-                pixel_data = _encapsulated(data)
+                pixel_data = encapsulated(data)
             else:
                 length = len(first) * record.instance.number_of_frames
                 bits = attributes["bits_allocated"]
                 if bits == 1:
                     length = _one_bit_bytes(header, record)
-                    data = _joined_bits(data, header, record)
+                    data = joined_bits(data, _frame_bits(header))
                 pixel_data = _native(data, length, bits, is_implicit=is_implicit)
         yield from rewrite(header, is_implicit=is_implicit, replacements=replacements, pixel_data=pixel_data)
 
@@ -165,13 +165,15 @@ def _native(frames: Iterator[memoryview], length: int, bits: int, *, is_implicit
 
 
 def _one_bit_bytes(header: Header, record: InstanceRecord) -> int:
-    bits = (header.integer(0x00280010) or 0) * (header.integer(0x00280011) or 0) * record.instance.number_of_frames
-    return (bits + 7) // 8
+    return (_frame_bits(header) * record.instance.number_of_frames + 7) // 8
 
 
-def _joined_bits(frames: Iterator[memoryview], header: Header, record: InstanceRecord) -> Iterator[memoryview]:
-    """Join frames of 1-bit samples, which follow each other without padding (PS3.5 8.1.1)."""
-    bits = (header.integer(0x00280010) or 0) * (header.integer(0x00280011) or 0)
+def _frame_bits(header: Header) -> int:
+    return (header.integer(0x00280010) or 0) * (header.integer(0x00280011) or 0)
+
+
+def joined_bits(frames: Iterator[memoryview], bits: int) -> Iterator[memoryview]:
+    """Join frames of so many 1-bit samples, which follow each other without padding (PS3.5 8.1.1)."""
     pending, pending_bits = 0, 0
     for frame in frames:
         pending |= (int.from_bytes(frame, "little") & ((1 << bits) - 1)) << pending_bits
@@ -184,7 +186,7 @@ def _joined_bits(frames: Iterator[memoryview], header: Header, record: InstanceR
         yield memoryview(pending.to_bytes(1, "little"))
 
 
-def _encapsulated(frames: Iterator[memoryview]) -> Iterator[bytes]:
+def encapsulated(frames: Iterator[memoryview]) -> Iterator[bytes]:
     """Write each frame as one fragment after an empty offset table: lengths are known only as they come (A.4)."""
     yield element_head(PIXEL_DATA, "OB", 0xFFFFFFFF, is_implicit=False)
     yield struct.pack("<HHL", 0xFFFE, 0xE000, 0)

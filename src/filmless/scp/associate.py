@@ -20,28 +20,26 @@ from filmless.dimse.server import Accept, Caller, Reject
 from filmless.errors import Unavailable
 from filmless.routing.commitment import PUSH_MODEL
 from filmless.scp import find
+from filmless.scp.retrieving import (
+    COMPOSITE_INSTANCE_GET,
+    COMPOSITE_INSTANCE_MOVE,
+    GET_MODELS,
+    MOVE_MODELS,
+    WITHOUT_BULK_DATA_GET,
+)
 
 log = structlog.get_logger()
 
 VERIFICATION = "1.2.840.10008.1.1"
 
-MOVE_MODELS = {
-    "1.2.840.10008.5.1.4.1.2.1.2": find.PATIENT_ROOT_FIND,
-    "1.2.840.10008.5.1.4.1.2.2.2": find.STUDY_ROOT_FIND,
-    "1.2.840.10008.5.1.4.1.2.3.2": find.PATIENT_STUDY_ONLY_FIND,
-}
-GET_MODELS = {
-    "1.2.840.10008.5.1.4.1.2.1.3": find.PATIENT_ROOT_FIND,
-    "1.2.840.10008.5.1.4.1.2.2.3": find.STUDY_ROOT_FIND,
-    "1.2.840.10008.5.1.4.1.2.3.3": find.PATIENT_STUDY_ONLY_FIND,
-}
-"""Retrieve SOP classes, and the query class of the same information model."""
-
 SERVICES: dict[str, tuple[Action, frozenset[int]]] = (
     {VERIFICATION: (Action.ECHO, frozenset({commands.C_ECHO_RQ}))}
     | {uid: (Action.QUERY, frozenset({commands.C_FIND_RQ})) for uid in find.MODELS}
-    | {uid: (Action.RETRIEVE, frozenset({commands.C_MOVE_RQ})) for uid in MOVE_MODELS}
-    | {uid: (Action.RETRIEVE, frozenset({commands.C_GET_RQ})) for uid in GET_MODELS}
+    | {uid: (Action.RETRIEVE, frozenset({commands.C_MOVE_RQ})) for uid in (*MOVE_MODELS, COMPOSITE_INSTANCE_MOVE)}
+    | {
+        uid: (Action.RETRIEVE, frozenset({commands.C_GET_RQ}))
+        for uid in (*GET_MODELS, COMPOSITE_INSTANCE_GET, WITHOUT_BULK_DATA_GET)
+    }
     | {PUSH_MODEL: (Action.COMMIT, frozenset({commands.N_ACTION_RQ}))}
 )
 """SOP classes other than storage that we serve: the right that they need, and the requests that they carry."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import structlog
 
@@ -13,10 +13,9 @@ from filmless.dimse import commands
 from filmless.dimse.connection import AssociationEnded
 from filmless.dimse.services import Outcome, Request
 from filmless.errors import FilmlessError
-from filmless.retrieve.instances import StoredInstance
-from filmless.retrieve.send import Progress, SendResult, record_end, record_start, store_instance
-from filmless.scp.associate import GET_MODELS, Admitted
-from filmless.scp.retrieving import final, find_named_instances, pending
+from filmless.retrieve.send import Progress, Sendable, SendResult, record_end, record_start, store_instance
+from filmless.scp.associate import Admitted
+from filmless.scp.retrieving import final, find_named, pending
 from filmless.scp.status import retrieve_outcome_of
 
 log = structlog.get_logger()
@@ -27,7 +26,7 @@ _PENDING_S = 0.5
 class _Retrieval:
     """The sub-operations of one C-GET."""
 
-    def __init__(self, archive: Archive, request: Request, instances: list[StoredInstance]) -> None:
+    def __init__(self, archive: Archive, request: Request, instances: Sequence[Sendable]) -> None:
         admitted: Admitted = request.principal
         self.result = SendResult()
         self.completed: dict[str, list[int]] = {}
@@ -53,7 +52,7 @@ class _Retrieval:
                 result = self.result
                 yield Progress(self.remaining, result.completed, result.failed, result.warning)
 
-    def _send(self, instance: StoredInstance, message_id: int) -> None:
+    def _send(self, instance: Sendable, message_id: int) -> None:
         study, association = instance.study_instance_uid, self._request.association
         try:
             response = store_instance(self._archive, association, self._contexts, instance, message_id)
@@ -73,7 +72,7 @@ class _Retrieval:
         counted[0] += 1
         counted[1] += instance.length_bytes
 
-    def _fail(self, instance: StoredInstance, reason: str) -> None:
+    def _fail(self, instance: Sendable, reason: str) -> None:
         self.result.failed += 1
         self.result.failures[instance.sop_instance_uid] = reason
         self.failed[instance.study_instance_uid] = self.failed.get(instance.study_instance_uid, 0) + 1
@@ -84,8 +83,7 @@ def handle_get(archive: Archive, request: Request) -> Iterator[Outcome]:
     admitted: Admitted = request.principal
     to = admitted.peer.ae_title
     try:
-        query_class = GET_MODELS[request.context.abstract_syntax]
-        instances = find_named_instances(archive, admitted.principal, request.identifier or {}, query_class)
+        instances = find_named(archive, admitted.principal, request.identifier or {}, request.context.abstract_syntax)
         audited = f"{admitted.association}:{request.command.message_id}"
         record_start(archive, admitted.principal, "retrieve", instances, audited, to)
     except FilmlessError as error:

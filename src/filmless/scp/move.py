@@ -11,8 +11,8 @@ from filmless.dimse.services import Outcome, Request
 from filmless.errors import FilmlessError
 from filmless.retrieve.send import Transfer, record_end, record_start
 from filmless.routing.ask_commitment import enqueue_questions
-from filmless.scp.associate import MOVE_MODELS, Admitted
-from filmless.scp.retrieving import final, find_named_instances, pending
+from filmless.scp.associate import Admitted
+from filmless.scp.retrieving import final, find_named, pending
 from filmless.scp.status import MOVE_DESTINATION_UNKNOWN, retrieve_outcome_of
 
 
@@ -25,8 +25,7 @@ def handle_move(archive: Archive, request: Request) -> Iterator[Outcome]:
         if destination is None:
             yield Outcome(MOVE_DESTINATION_UNKNOWN, f"no peer {named} with an address is known here")
             return
-        query_class = MOVE_MODELS[request.context.abstract_syntax]
-        instances = find_named_instances(archive, admitted.principal, request.identifier or {}, query_class)
+        instances = find_named(archive, admitted.principal, request.identifier or {}, request.context.abstract_syntax)
         audited = f"{admitted.association}:{request.command.message_id}"
         record_start(archive, admitted.principal, "retrieve", instances, audited, destination.ae_title)
     except FilmlessError as error:

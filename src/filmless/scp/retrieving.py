@@ -1,8 +1,12 @@
-"""What C-MOVE and C-GET share: which instances an identifier names, and how sub-operations are answered (PS3.4 C.4)."""
+"""What C-MOVE and C-GET share: which instances an identifier names, and how sub-operations are answered.
+
+PS3.4 C.4, and for single instances, frames and what has no bulk data annexes Y and Z.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from filmless.access.principal import Principal
 from filmless.archive import Archive
@@ -10,10 +14,29 @@ from filmless.dimse import commands
 from filmless.dimse.services import Outcome
 from filmless.errors import Refused
 from filmless.query.search import JsonDataset, Level
+from filmless.retrieve.derived import without_bulk_data
+from filmless.retrieve.extraction import extract_frames
+from filmless.retrieve.frame_list import FramesRefused, Reason
 from filmless.retrieve.instances import StoredInstance, find_instances
-from filmless.retrieve.send import Progress, SendResult
+from filmless.retrieve.send import Progress, Sendable, SendResult
 from filmless.scp import find
 from filmless.scp.status import SUBOPERATIONS_FAILED, UNABLE_TO_PERFORM_SUBOPERATIONS
+
+MOVE_MODELS: Final = {
+    "1.2.840.10008.5.1.4.1.2.1.2": find.PATIENT_ROOT_FIND,
+    "1.2.840.10008.5.1.4.1.2.2.2": find.STUDY_ROOT_FIND,
+    "1.2.840.10008.5.1.4.1.2.3.2": find.PATIENT_STUDY_ONLY_FIND,
+}
+GET_MODELS: Final = {
+    "1.2.840.10008.5.1.4.1.2.1.3": find.PATIENT_ROOT_FIND,
+    "1.2.840.10008.5.1.4.1.2.2.3": find.STUDY_ROOT_FIND,
+    "1.2.840.10008.5.1.4.1.2.3.3": find.PATIENT_STUDY_ONLY_FIND,
+}
+"""Retrieve SOP classes, and the query class of the same information model."""
+
+COMPOSITE_INSTANCE_MOVE: Final = "1.2.840.10008.5.1.4.1.2.4.2"
+COMPOSITE_INSTANCE_GET: Final = "1.2.840.10008.5.1.4.1.2.4.3"
+WITHOUT_BULK_DATA_GET: Final = "1.2.840.10008.5.1.4.1.2.5.3"
 
 _QUERY_LEVEL = "00080052"
 _FAILED_SOP_INSTANCE_UID_LIST = "00080058"
@@ -24,6 +47,40 @@ _UNIQUE_KEYS = {
     Level.IMAGE: "00080018",
 }
 _UID_LIST_BYTES_MAX = 0xFFFE  # UI has a 16-bit length in explicit VR
+
+
+def find_named(
+    archive: Archive, principal: Principal, identifier: JsonDataset, retrieve_class: str
+) -> Sequence[Sendable]:
+    """List what an identifier of a C-MOVE or C-GET names.
+
+    Raises
+    ------
+    Refused: the identifier does not suit the class. FramesRefused: the frames it names cannot be had.
+    """
+    query_class = MOVE_MODELS.get(retrieve_class) or GET_MODELS.get(retrieve_class)
+    if query_class is not None:
+        return find_named_instances(archive, principal, identifier, query_class)
+    sop_uids = _values(identifier, _UNIQUE_KEYS[Level.IMAGE])
+    level = (_values(identifier, _QUERY_LEVEL) or [""])[0].upper()
+    if retrieve_class == WITHOUT_BULK_DATA_GET:
+        _check_composite(level, sop_uids, ("IMAGE",))
+        return [without_bulk_data(archive, each) for each in find_instances(archive, principal, sop_uids=sop_uids)]
+    _check_composite(level, sop_uids, ("IMAGE", "FRAME"))
+    if level == "IMAGE":
+        return list(find_instances(archive, principal, sop_uids=sop_uids))
+    if len(sop_uids) > 1:
+        raise FramesRefused(Reason.INVALID, "frames are those of one SOP Instance UID")
+    return [extract_frames(archive, each, identifier) for each in find_instances(archive, principal, sop_uids=sop_uids)]
+
+
+def _check_composite(level: str, sop_uids: Sequence[str], levels: Sequence[str]) -> None:
+    if level not in levels:
+        raise Refused(f"Query/Retrieve Level {level[:16]!r} is none of {', '.join(levels)}")
+    if not sop_uids:
+        raise Refused("SOP Instance UID is missing")
+    if any("*" in uid or "?" in uid for uid in sop_uids):
+        raise Refused("SOP Instance UID holds a wildcard; a retrieve names what it wants")
 
 
 def find_named_instances(

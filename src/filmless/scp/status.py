@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import structlog
 
 from filmless.dimse import commands
 from filmless.dimse.services import Outcome
 from filmless.errors import Conflict, Damaged, FilmlessError, Mismatch, NotAllowed, NotFound, Refused, Unavailable
+from filmless.retrieve.frame_list import FramesRefused, Reason
 
 log = structlog.get_logger()
 
@@ -16,6 +19,15 @@ CANNOT_UNDERSTAND = 0xC000
 UNABLE_TO_PERFORM_SUBOPERATIONS = 0xA702
 MOVE_DESTINATION_UNKNOWN = 0xA801
 SUBOPERATIONS_FAILED = 0xB000
+
+_OF_FRAMES: Final = {
+    Reason.NO_SUCH_FRAMES: 0xAA00,
+    Reason.NOT_OF_THIS_CLASS: 0xAA01,
+    Reason.NOT_EXTRACTABLE: 0xAA02,
+    Reason.NOT_TIMED: 0xAA03,
+    Reason.INVALID: 0xAA04,
+}
+"""PS3.4 tables Y.4-1 and Y.4-2."""
 
 _OF_KINDS: tuple[tuple[type[FilmlessError], int], ...] = (
     (NotAllowed, commands.NOT_AUTHORIZED),
@@ -51,5 +63,7 @@ def normalized_outcome_of(error: FilmlessError) -> Outcome:
 
 def retrieve_outcome_of(error: FilmlessError) -> Outcome:
     """Give the response to a C-MOVE or C-GET that cannot begin: a bad identifier is 0xA900 (PS3.4 table C.4-2)."""
+    if isinstance(error, FramesRefused):
+        return Outcome(_OF_FRAMES[error.reason], comment=str(error))
     status = status_of(error)
     return Outcome(DATA_SET_DOES_NOT_MATCH if status == CANNOT_UNDERSTAND else status, comment=str(error))
