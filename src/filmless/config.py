@@ -174,6 +174,13 @@ class Settings(BaseSettings):
         64, description="Frames that wait to be decoded; more are answered 503 with Retry-After.", ge=1
     )
     frame_pixels_max: int = Field(200_000_000, description="Most samples in one frame that we decode.", ge=1)
+    report_items_max: int = Field(20_000, description="Content items of a structured report shown as a page.", ge=1)
+    report_depth_max: int = Field(
+        32, description="Levels of content items of a structured report shown as a page.", ge=1, le=60
+    )
+    report_characters_max: int = Field(
+        4_000_000, description="Characters of a structured report shown as a page.", ge=1000
+    )
     render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails kept on disk.", ge=0)
 
     # Database

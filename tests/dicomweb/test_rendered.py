@@ -175,18 +175,6 @@ def test_real_files_of_every_kind_are_shown(name: str, stored: Store, client: Te
     assert shown.size == (ds.Columns, ds.Rows)
 
 
-def test_a_report_is_a_labelled_sheet_and_a_document_itself(stored: Store, client: TestClient) -> None:
-    report = stored(make.text_report())
-    assert opened(client.get(address(report) + "/rendered").content).size[0] > 100
-    document = make.instance("1.2.840.10008.5.1.4.1.1.104.1")
-    document.EncapsulatedDocument, document.MIMETypeOfEncapsulatedDocument = b"%PDF-1.7 ", "application/pdf"
-    stored(document)
-    url = address(document) + "/rendered"
-    assert client.get(url).headers["content-type"] == "application/pdf"
-    assert client.get(url, headers={"accept": "application/pdf"}).content.startswith(b"%PDF")
-    assert client.get(url, headers={"accept": "image/jpeg"}).headers["content-type"] == "image/jpeg"
-
-
 def test_a_series_is_shown_by_its_middle_or_in_parts(stored: Store, client: TestClient) -> None:
     slices = [stored(ds) for ds in make.ct_series(5)]
     url = address(slices[0], "series") + "/rendered"

@@ -32,7 +32,6 @@ CONTENT_SECURITY_POLICY = (
 )
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
@@ -139,7 +138,8 @@ class Envelope:
             nonlocal is_started
             if message["type"] == "http.response.start":
                 is_started = True
-                message["headers"] = [*message.get("headers", []), *self.headers]
+                headers = list(message.get("headers", []))
+                message["headers"] = [*headers, *self.headers, (b"x-frame-options", _framing(headers))]
                 if door != "dicomweb":
                     message["headers"].append((b"content-security-policy", CONTENT_SECURITY_POLICY))
                 REQUESTS.labels(door, scope["method"], str(message["status"])).inc()
@@ -169,6 +169,12 @@ async def _send_timeout(send: Callable[[Message], Any]) -> None:
     ]
     await send({"type": "http.response.start", "status": 408, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _framing(headers: list[tuple[bytes, bytes]]) -> bytes:
+    """Who may frame an answer: nobody, but for documents whose own policy lets our pages do it."""
+    policy = next((value for name, value in headers if name == b"content-security-policy"), b"")
+    return b"SAMEORIGIN" if b"frame-ancestors 'self'" in policy else b"DENY"
 
 
 async def _send_bug(send: Callable[[Message], Any]) -> None:

@@ -15,6 +15,7 @@ from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicom.rendering import GIF, JPEG, MEDIA_TYPES, PNG, SIDE_MAX, Viewport
+from filmless.dicom.uids import name_of
 from filmless.dicom.windowing import Function, Window
 from filmless.dicomweb.answers import (
     PRIVATE,
@@ -25,16 +26,15 @@ from filmless.dicomweb.answers import (
     is_fresh,
     not_modified,
     principal_of,
-    ranged,
     service_url,
     started,
 )
+from filmless.dicomweb.documents import answer_document
 from filmless.dicomweb.frames import read_frame_numbers
 from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head, part_headers
 from filmless.dicomweb.negotiation import MediaRange, choose, read_accept
 from filmless.dicomweb.retrieve import uids_of
 from filmless.errors import NotAcceptable, NotFound, Refused
-from filmless.retrieve import bulkdata
 from filmless.retrieve.instances import (
     InstanceRecord,
     StoredInstance,
@@ -55,8 +55,6 @@ from filmless.retrieve.rendered import (
 )
 from filmless.retrieve.thumbnails import SIDE_DEFAULT, thumbnail
 
-PDF: Final = "application/pdf"
-_ENCAPSULATED_PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
 _FUNCTIONS: Final[dict[str, Function]] = {
     "linear": "LINEAR",
     "linear-exact": "LINEAR_EXACT",
@@ -187,8 +185,11 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
         raise Refused(f"{len(numbers)} frames in one request; {_FRAMES_RENDERED_MAX} are allowed")
     open_study(archive, principal, study)
     ranges = read_accept(request.headers, request.query_params)
-    if instance.sop_class_uid == _ENCAPSULATED_PDF and not numbers and _prefers_pdf(ranges):
-        return _pdf(archive, record, request)
+    if not numbers:
+        document = answer_document(archive, principal, record, request, ranges)
+        if document is not None:
+            return document
+        _require_image(instance)
     wanted = _choice(ranges, count=len(numbers))
     look = read_look(request, wanted.media_type)
     etag = _etag(instance, request, wanted)
@@ -201,12 +202,7 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
         chosen = numbers or list(range(1, min(instance.number_of_frames, _FRAMES_RENDERED_MAX) + 1))
         headers.insert(0, ("Content-Type", GIF))
         return Answer(200, headers, pieces=render_frames(archive, record, chosen, look))
-    if numbers:
-        drawn = render_frame(archive, record, numbers[0], look)
-    elif is_image(instance):
-        drawn = render_frame(archive, record, middle_frame(instance), look)
-    else:
-        drawn = render_any(archive, record, look)
+    drawn = render_frame(archive, record, numbers[0] if numbers else middle_frame(instance), look)
     if wanted.is_multipart:
         return _parts(request, archive, headers, iter([(instance, drawn)]), look)
     return Answer(200, [("Content-Type", look.media_type), *headers], drawn)
@@ -217,29 +213,16 @@ def _etag(instance: StoredInstance, request: Request, wanted: MediaRange) -> str
     return f'"{instance.blob[:32]}-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"'
 
 
-def _prefers_pdf(ranges: list[MediaRange]) -> bool:
-    """Whether a document is wanted as it is rather than as a picture of it."""
-    for wanted in ranges:
-        if wanted.takes(PDF):
-            return True
-        if any(wanted.takes(kind) for kind in MEDIA_TYPES):
-            return False
-    return False
+def _require_image(instance: StoredInstance) -> None:
+    """Hold that an instance has something to be drawn.
 
-
-def _pdf(archive: Archive, record: InstanceRecord, request: Request) -> Answer:
-    bulk = bulkdata.find_bulk(archive, record, "00420011")
-    etag = f'"{record.instance.blob[:32]}-pdf"'
-    headers: Headers = [("Content-Type", PDF), ("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
-    if is_fresh(request, etag):
-        return not_modified(headers)
-    return ranged(
-        request,
-        headers,
-        bulk.length,
-        etag,
-        lambda start, stop: bulk.read(archive, record.instance, start, stop),
-    )
+    Raises
+    ------
+    NotAcceptable
+    """
+    if not is_image(instance):
+        name = name_of(instance.sop_class_uid)
+        raise NotAcceptable(f"an instance of {name} has no picture or text of its own; its thumbnail stands for it")
 
 
 def _choice(ranges: list[MediaRange], *, count: int) -> MediaRange:
@@ -266,15 +249,19 @@ def _rendered_many(archive: Archive, principal: Principal, request: Request) -> 
     """Answer with the pictures of a study or series: all of them in parts, or the one that stands for it."""
     study, series, _ = uids_of(request)
     ranges = read_accept(request.headers, request.query_params)
-    wanted = _choice(ranges, count=1)
-    look = read_look(request, wanted.media_type)
     representative = get_representative(archive, principal, study, series)
     open_study(archive, principal, study)
+    document = answer_document(archive, principal, representative, request, ranges)
+    if document is not None:
+        return document
+    _require_image(representative.instance)
+    wanted = _choice(ranges, count=1)
+    look = read_look(request, wanted.media_type)
     headers: Headers = [("Cache-Control", REVALIDATE), ("Vary", "Accept")]
     if wanted.is_multipart:
         chosen = find_instances(archive, principal, study_uids=[study], series_uids=[series] if series else [])
         return _parts(request, archive, headers, _each_instance(archive, chosen, look), look)
-    drawn = render_any(archive, representative, look)
+    drawn = render_frame(archive, representative, middle_frame(representative.instance), look)
     return Answer(200, [("Content-Type", look.media_type), *headers], drawn)
 
 
@@ -282,7 +269,7 @@ def _each_instance(
     archive: Archive, chosen: Iterator[StoredInstance], look: Look
 ) -> Iterator[tuple[StoredInstance, bytes]]:
     for instance in chosen:
-        record = find_record(archive, instance.sop_instance_uid)
+        record = find_record(archive, instance.sop_instance_uid) if is_image(instance) else None
         if record is not None:
             yield instance, render_any(archive, record, look)
 

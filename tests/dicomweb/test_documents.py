@@ -1,0 +1,149 @@
+"""PS3.18 8.7.4, table 8.7.4-1: rendered resources of what is read and not looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from lxml import html
+from pydicom import Dataset
+from starlette.testclient import TestClient
+
+import make
+from answers import address, parts_of
+from filmless.archive import Archive
+from filmless.dicom.report_html import CONTENT_SECURITY_POLICY
+from real_files import pydicom_file
+from reports import code, content, document, image, report
+
+Store = Callable[..., Dataset]
+PDF = b"%PDF-1.7 not much of a document"
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+def rendered(
+    client: TestClient, ds: Dataset, accept: str | None = None, level: str = "instance", **headers: str
+) -> Any:
+    return client.get(address(ds, level) + "/rendered", headers={**headers, **({"accept": accept} if accept else {})})
+
+
+@pytest.mark.parametrize(
+    "accept", [None, "text/html", BROWSER, "text/*;q=0.5, image/jpeg", "application/pdf, */*;q=0.1"]
+)
+@pytest.mark.parametrize("level", ["instance", "series", "study"])
+def test_a_report_is_a_page_that_runs_nothing(
+    accept: str | None, level: str, stored: Store, client: TestClient
+) -> None:
+    ds = stored(
+        report(
+            content("TEXT", code("121071", "Finding"), TextValue="<b>Größe</b> normal"),
+            SpecificCharacterSet="ISO_IR 192",
+        )
+    )
+    answer = rendered(client, ds, accept, level)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert "<b>Größe</b> normal" in html.document_fromstring(answer.content).text_content()
+
+
+@pytest.mark.parametrize("name", ["reportsi.dcm", "test-SR.dcm"])
+def test_real_reports_are_pages_and_text(name: str, stored: Store, client: TestClient) -> None:
+    ds = stored(pydicom_file(name).read_bytes())
+    title = ds.ConceptNameCodeSequence[0].CodeMeaning
+    assert html.document_fromstring(rendered(client, ds).content).findtext(".//h1") == title
+    assert rendered(client, ds, "text/plain").text.startswith(title)
+
+
+def test_key_objects_are_a_page_with_their_images(stored: Store, client: TestClient) -> None:
+    picture = stored(make.ct_slice())
+    ds = stored(report(image(picture), SOPClassUID="1.2.840.10008.5.1.4.1.1.88.59", Modality="KO"))
+    (link,) = html.document_fromstring(rendered(client, ds).content).iter("a")
+    assert client.get(link.get("href"), headers={"accept": BROWSER}).headers["content-type"] == "image/jpeg"
+
+
+def test_an_image_that_came_later_is_a_link_at_once(stored: Store, client: TestClient) -> None:
+    picture = make.ct_slice()
+    ds = stored(report(image(picture)))
+    before = rendered(client, ds)
+    assert rendered(client, ds, **{"if-none-match": before.headers["etag"]}).status_code == 304
+    stored(picture)
+    after = rendered(client, ds, **{"if-none-match": before.headers["etag"]})
+    assert (before.text.count("<a "), after.status_code, after.text.count("<a ")) == (0, 200, 1)
+
+
+def test_a_page_comes_also_in_a_multipart(stored: Store, client: TestClient) -> None:
+    ds = stored(report())
+    ((headers, body),) = parts_of(rendered(client, ds, 'multipart/related; type="text/html"'))
+    assert headers["content-type"] == "text/html; charset=utf-8"
+    assert headers["content-location"] == f"http://pacs.test{address(ds)}/rendered"
+    assert body == rendered(client, ds).content
+
+
+@pytest.mark.parametrize(
+    ("kind", "mime_type", "media_type"),
+    [
+        (1, "application/pdf", "application/pdf"), (2, "text/XML", "text/xml"), (3, "model/stl", "model/stl"),
+        (4, "model/obj", "model/obj"), (5, "model/mtl", "model/mtl"), (1, "text/html", "application/pdf"),
+    ],
+)  # fmt: skip
+def test_an_encapsulated_document_comes_as_its_class_says_and_to_the_byte(
+    kind: int, mime_type: str, media_type: str, stored: Store, client: TestClient
+) -> None:
+    data = PDF + bytes(range(256)) + b"odd"
+    ds = stored(document(kind, data[: 21 + kind], mime_type))
+    for accept in (None, BROWSER, media_type):
+        answer = rendered(client, ds, accept)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
+        assert answer.content == data[: 21 + kind]
+        assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+        assert ("sandbox" in answer.headers["content-security-policy"]) == (media_type != "application/pdf")
+
+
+def test_a_document_is_given_in_ranges(stored: Store, client: TestClient) -> None:
+    ds = stored(document(1, PDF, "application/pdf"))
+    answer = rendered(client, ds, Range="bytes=5-7")
+    assert (answer.status_code, answer.content) == (206, PDF[5:8])
+    assert answer.headers["content-range"] == f"bytes 5-7/{len(PDF)}"
+
+
+def test_a_large_document_comes_from_where_it_lies(stored: Store, client: TestClient) -> None:
+    data = PDF + bytes(3 << 20) + b"end"
+    answer = rendered(client, stored(document(1, data, "application/pdf")))
+    assert answer.content == data
+
+
+@pytest.mark.parametrize(
+    ("maker", "accept", "words"),
+    [
+        (report, "image/jpeg", "text/html or text/plain"),
+        (report, "text/rtf", "text/html or text/plain"),
+        (lambda: document(1, PDF, "application/pdf"), "text/html", "application/pdf"),
+        (lambda: document(1, PDF, "application/pdf"), "image/png", "application/pdf"),
+        (lambda: make.instance("1.2.840.10008.5.1.4.1.1.481.3", Modality="RTSTRUCT"), "*/*", "RT Structure Set"),
+        (lambda: make.ct_slice(rows=8), "text/html", "image/jpeg"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("level", ["instance", "series"])
+def test_what_cannot_be_had_is_406_and_says_what_can(
+    maker: Callable[[], Dataset], accept: str, words: str, level: str, stored: Store, client: TestClient
+) -> None:
+    answer = rendered(client, stored(maker()), accept, level)
+    assert answer.status_code == 406
+    assert words in answer.json()["detail"]
+
+
+def test_a_report_without_content_is_refused_with_a_sentence(stored: Store, client: TestClient) -> None:
+    ds = make.instance("1.2.840.10008.5.1.4.1.1.88.11", Modality="SR")
+    answer = rendered(client, stored(ds))
+    assert answer.status_code == 400
+    assert "no content tree" in answer.json()["detail"]
+
+
+def test_a_page_holds_no_more_items_than_allowed(stored: Store, client: TestClient, archive: Archive) -> None:
+    archive.settings = archive.settings.model_copy(update={"report_items_max": 3})
+    ds = stored(report(*(content("TEXT", TextValue=f"text {number}") for number in range(5))))
+    page = rendered(client, ds).text
+    assert ("text 1" in page, "text 2" in page) == (True, False)
+    assert "Content after the first 3 items is left out here." in page
