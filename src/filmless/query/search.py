@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROWS_PER_STATEMENT: Final = 500
 
 syntaxes = uids.alias("syntaxes")
+_others: Final = studies.alias("others")  # of the same patient; made once, as each alias makes all its columns
 
 # What is selected of each level, by the names that `rows` knows.
 _PATIENT_ATTRIBUTES: Final = patients.c.attributes.label("study_attributes")
@@ -348,15 +349,14 @@ class _Search:
         """Count what the row does not keep, only when asked for it."""
         asked = self.wants
         mine = patients.c.id if self.level is Level.PATIENT else studies.c.patient_key
-        others = studies.alias("others")
         for tag, name, counted in (
             (at.PATIENT_STUDIES, "studies", func.count()),
-            (at.PATIENT_SERIES, "series", func.sum(others.c.number_of_study_related_series)),
-            (at.PATIENT_INSTANCES, "instances", func.sum(others.c.number_of_study_related_instances)),
+            (at.PATIENT_SERIES, "series", func.sum(_others.c.number_of_study_related_series)),
+            (at.PATIENT_INSTANCES, "instances", func.sum(_others.c.number_of_study_related_instances)),
         ):
             if tag in asked:
-                seen = [] if self.visible is None else [ClauseAdapter(others).traverse(self.visible)]
-                total = select(counted).where(others.c.patient_key == mine, *seen).scalar_subquery()
+                seen = [] if self.visible is None else [ClauseAdapter(_others).traverse(self.visible)]
+                total = select(counted).where(_others.c.patient_key == mine, *seen).scalar_subquery()
                 yield f"number_of_patient_related_{name}", total
         if at.SOP_CLASSES_IN_STUDY in asked and self.level is not Level.PATIENT:
             their, classes, theirs = series.alias("their_series"), uids.alias("classes"), instances.alias("theirs")
