@@ -59,6 +59,7 @@ bench: setup ## Filmless and Orthanc side by side (installs nothing; needs Debia
 	$(BIN)/python benchmarks/dicom_json.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/web.py
+	$(BIN)/python benchmarks/large.py
 	$(BIN)/python benchmarks/responsive.py
 	$(BIN)/python benchmarks/scale.py --largest 1000000
 

@@ -51,6 +51,12 @@ def _median(runs: list[Run]) -> Run:
     return sorted(runs, key=lambda run: run.per_second)[len(runs) // 2]
 
 
+def _spent(server: servers.Server, before: tuple[float, float], run: Run, rounds: int) -> tuple[float, float]:
+    """Processor time of an instance, in user code and in the system, where each round sent about as many."""
+    user, system = server.cpu_ms()
+    return (user - before[0]) / (run.count * rounds), (system - before[1]) / (run.count * rounds)
+
+
 def main() -> int:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -68,9 +74,10 @@ def main() -> int:
         sink = Sink()
         stack.callback(sink.close)
         ours = stack.enter_context(servers.filmless(folder / "filmless", sink.port))
-        peers = {"Filmless": ours.peer}
+        started = {"Filmless": ours}
         if not missing:
-            peers["Orthanc"] = stack.enter_context(servers.orthanc(folder / "orthanc", sink.port)).peer
+            started["Orthanc"] = stack.enter_context(servers.orthanc(folder / "orthanc", sink.port))
+        peers = {name: server.peer for name, server in started.items()}
         bare = Peer("127.0.0.1", stack.enter_context(bare_loop(folder / "bare")), "BARE")
 
         for side, label, targets in (
@@ -85,6 +92,7 @@ def main() -> int:
                     compared = dict(peers)
                     if side == MB_05 and quickack:
                         compared["bare"] = bare
+                    clocks = {name: server.cpu_ms() for name, server in started.items()}
                     runs = measure(
                         compared,
                         source,
@@ -94,9 +102,14 @@ def main() -> int:
                         seconds=seconds,
                         rounds=rounds,
                     )
+                    spent = {name: _spent(started[name], clocks[name], runs[name], rounds) for name in started}
                     client = "client acknowledges at once" if quickack else "ordinary client"
                     what = f"C-STORE {label}, {associations} association{'s' * (associations > 1)}, {client}"
                     theirs = runs["Orthanc"].per_second if "Orthanc" in runs else None
+                    for name, (user, system) in spent.items():
+                        report.note(
+                            f"{name}, {what}: {user:.2f} ms in user code and {system:.2f} ms in the system each"
+                        )
                     report.add(Line(what, "1/s", runs["Filmless"].per_second, theirs, target))
                     if "bare" in runs:
                         of = "a bare receive-hash-sync loop"
