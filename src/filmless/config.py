@@ -181,7 +181,10 @@ class Settings(BaseSettings):
     report_characters_max: int = Field(
         4_000_000, description="Characters of a structured report shown as a page.", ge=1000
     )
-    render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails kept on disk.", ge=0)
+    cine_frames_max: int = Field(2000, description="Frames of one picture that moves (GIF, MP4).", ge=2)
+    cine_side_max: int = Field(1920, description="Longest side of a video made of frames, in pixels.", ge=16, le=4096)
+    cine_bytes_max: int = Field(64 << 20, description="Longest video made of frames.", ge=1 << 16)
+    render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails and videos kept on disk.", ge=0)
 
     # Database
     transaction_timeout_s: float = Field(30.0, description="Longest wait for a turn to write, or a connection.", gt=0)

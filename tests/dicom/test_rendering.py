@@ -84,7 +84,9 @@ def test_a_colour_gif_comes_near_every_colour() -> None:
 
 def test_frames_become_a_gif_that_moves_at_its_pace_for_ever() -> None:
     frames = [np.roll(slope(40, 60), 5 * step, axis=1) for step in range(4)]
-    movie = opened(b"".join(rendering.animate((rendering.encode_picture(f, GIF) for f in frames), delay_ms=40)))
+    movie = opened(
+        b"".join(rendering.animate((rendering.encode_picture(f, GIF) for f in frames), delays_ms=[40] * len(frames)))
+    )
     assert movie.n_frames == 4
     assert (movie.info["duration"], movie.info["loop"]) == (40, 0)
     for number, frame in enumerate(frames):

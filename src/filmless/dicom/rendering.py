@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 JPEG: Final = "image/jpeg"
 PNG: Final = "image/png"
 GIF: Final = "image/gif"
+RAW: Final = "application/octet-stream"
 MEDIA_TYPES: Final = (JPEG, PNG, GIF)
 SIDE_MAX: Final = 16_384
 
@@ -213,14 +214,14 @@ def _worth(colours: NDArray[Any], counts: NDArray[Any], members: NDArray[Any]) -
     return float(np.ptp(colours[members], axis=0).max() * counts[members].sum() ** 0.5) if len(members) > 1 else 0.0
 
 
-def animate(pictures: Iterable[bytes], *, delay_ms: float) -> Iterator[bytes]:
+def animate(pictures: Iterable[bytes], *, delays_ms: Iterable[float]) -> Iterator[bytes]:
     """Join GIFs of one frame, as `encode_picture` makes them, into one that moves and repeats.
 
     Each frame keeps its own palette as a local one, so nothing must be known of the frames to come.
     """
-    delay = min(max(round(delay_ms / 10), 2), 0xFFFF).to_bytes(2, "little")  # browsers slow down below 2
     is_first = True
-    for picture in pictures:
+    for picture, delay_ms in zip(pictures, delays_ms, strict=True):
+        delay = min(max(round(delay_ms / 10), 2), 0xFFFF).to_bytes(2, "little")  # browsers slow down below 2
         if is_first:
             yield b"GIF89a" + picture[6:10] + b"\x70\0\0" + b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
             is_first = False

@@ -34,7 +34,9 @@ from filmless.dicomweb.frames import read_frame_numbers
 from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head, part_headers
 from filmless.dicomweb.negotiation import MediaRange, choose, read_accept
 from filmless.dicomweb.retrieve import uids_of
+from filmless.dicomweb.videos import answer_cine, answer_video
 from filmless.errors import NotAcceptable, NotFound, Refused
+from filmless.retrieve.cine import MP4, cine_frames, render_gif
 from filmless.retrieve.instances import (
     InstanceRecord,
     StoredInstance,
@@ -51,16 +53,17 @@ from filmless.retrieve.rendered import (
     middle_frame,
     render_any,
     render_frame,
-    render_frames,
 )
 from filmless.retrieve.thumbnails import SIDE_DEFAULT, thumbnail
+from filmless.retrieve.videos import is_video
 
 _FUNCTIONS: Final[dict[str, Function]] = {
     "linear": "LINEAR",
     "linear-exact": "LINEAR_EXACT",
     "sigmoid": "SIGMOID",
 }
-_FRAMES_RENDERED_MAX: Final = 2000
+
+_MOVING: Final = (GIF, MP4)
 
 _Work = Callable[[Archive, Principal, Request], Answer]
 
@@ -181,8 +184,6 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
     numbers = read_frame_numbers(named) if named else []
     if any(number > max(instance.number_of_frames, 0) for number in numbers):
         raise NotFound(f"the instance has {instance.number_of_frames} frames")
-    if len(numbers) > _FRAMES_RENDERED_MAX:
-        raise Refused(f"{len(numbers)} frames in one request; {_FRAMES_RENDERED_MAX} are allowed")
     open_study(archive, principal, study)
     ranges = read_accept(request.headers, request.query_params)
     if not numbers:
@@ -190,18 +191,23 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
         if document is not None:
             return document
         _require_image(instance)
-    wanted = _choice(ranges, count=len(numbers))
+    if is_video(instance):
+        return answer_video(archive, record, request, ranges)
+    can_move = len(numbers) != 1 and instance.number_of_frames > 1
+    wanted = _choice(ranges, count=len(numbers), can_move=can_move)
     look = read_look(request, wanted.media_type)
     etag = _etag(instance, request, wanted)
     headers: Headers = [("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
     if is_fresh(request, etag):
         return not_modified(headers)
     if wanted.is_multipart and len(numbers) > 1:
+        cine_frames(archive, record, numbers)
         return _parts(request, archive, headers, _each_frame(archive, record, numbers, look), look)
-    if look.media_type == GIF and len(numbers) != 1 and instance.number_of_frames > 1 and is_image(instance):
-        chosen = numbers or list(range(1, min(instance.number_of_frames, _FRAMES_RENDERED_MAX) + 1))
-        headers.insert(0, ("Content-Type", GIF))
-        return Answer(200, headers, pieces=render_frames(archive, record, chosen, look))
+    if look.media_type in _MOVING and can_move:
+        chosen = cine_frames(archive, record, numbers)
+        if look.media_type == MP4:
+            return answer_cine(archive, record, request, headers, chosen, look)
+        return Answer(200, [("Content-Type", GIF), *headers], pieces=render_gif(archive, record, chosen, look))
     drawn = render_frame(archive, record, numbers[0] if numbers else middle_frame(instance), look)
     if wanted.is_multipart:
         return _parts(request, archive, headers, iter([(instance, drawn)]), look)
@@ -225,17 +231,18 @@ def _require_image(instance: StoredInstance) -> None:
         raise NotAcceptable(f"an instance of {name} has no picture or text of its own; its thumbnail stands for it")
 
 
-def _choice(ranges: list[MediaRange], *, count: int) -> MediaRange:
+def _choice(ranges: list[MediaRange], *, count: int, can_move: bool = False) -> MediaRange:
     """Choose the kind of picture, and whether it comes in parts."""
+    offers = [*MEDIA_TYPES, MP4] if can_move else MEDIA_TYPES
     for wanted in ranges:
-        kinds = [kind for kind in MEDIA_TYPES if wanted.takes(kind)]
-        if not kinds:
-            continue
         is_multipart = wanted.is_multipart or (wanted.media_type == "*/*" and count > 1)
-        if count > 1 and not is_multipart and kinds[0] != GIF:
-            continue
-        return MediaRange(kinds[0], is_multipart, None, wanted.quality)
-    raise NotAcceptable(f"pictures are given as {JPEG}, {PNG} or {GIF}; several frames as {GIF} or in parts")
+        kinds = [kind for kind in offers if wanted.takes(kind) and not (is_multipart and kind == MP4)]
+        if count > 1 and not is_multipart:
+            kinds = [kind for kind in kinds if kind in _MOVING]
+        if kinds:
+            return MediaRange(kinds[0], is_multipart, None, wanted.quality)
+    several = f"several frames as {GIF}, {MP4} or in parts"
+    raise NotAcceptable(f"pictures are given as {JPEG}, {PNG} or {GIF}{f'; {several}' if can_move else ''}")
 
 
 def _each_frame(

@@ -114,7 +114,7 @@ class Tasks:
         return _describe(form), encoded
 
     def _render(self, header: Header, data: memoryview, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        from filmless.dicom.rendering import Viewport, encode_picture, to_viewport
+        from filmless.dicom.rendering import Viewport, to_viewport
         from filmless.dicom.windowing import Window, read_display, to_display
 
         frame = self._frame(header, data, task)
@@ -123,7 +123,7 @@ class Tasks:
         if task["viewport"]:
             viewport = Viewport(**task["viewport"])
             shown = to_viewport(shown, viewport, aspect=pixel_aspect(header), may_grow=task["may_grow"])
-        return {}, encode_picture(shown, task["media_type"], quality=task["quality"])
+        return _picture(shown, task)
 
     def _sheet(self, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         from filmless.dicom.rendering import draw_sheet, encode_picture, resize
@@ -131,6 +131,15 @@ class Tasks:
         side = task["side"]
         sheet = resize(draw_sheet(task["label"]), side, side)
         return {}, encode_picture(sheet, task["media_type"], quality=task["quality"])
+
+
+def _picture(shown: Any, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """Write what is shown as a picture of the kind asked for, or as bare samples that the answer gives the shape of."""
+    from filmless.dicom.rendering import RAW, encode_picture
+
+    if task["media_type"] == RAW:
+        return {"shape": list(shown.shape)}, shown.tobytes()
+    return {}, encode_picture(shown, task["media_type"], quality=task["quality"])
 
 
 def pixel_aspect(header: Header) -> float:

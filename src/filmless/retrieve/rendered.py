@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 from sqlalchemy import case, func, select
 
@@ -12,15 +11,14 @@ from filmless.access import policy
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.archive.tables import instances, series, studies
-from filmless.dicom.rendering import GIF, JPEG, Viewport, animate
+from filmless.dicom.rendering import JPEG, Viewport
 from filmless.dicom.windowing import Window
 from filmless.errors import NotAcceptable, NotFound
 from filmless.retrieve.decoding import decoders
-from filmless.retrieve.frames import has_cut_frame, read_header, run_on_frame
+from filmless.retrieve.frames import has_cut_frame, run_on_frame
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
 
 SHEET_SIDE: Final = 512
-_DELAY_DEFAULT_MS: Final = 100.0
 
 _LABELS: Final = {
     "1.2.840.10008.5.1.4.1.1.104.1": "PDF",
@@ -60,6 +58,13 @@ def render_frame(archive: Archive, record: InstanceRecord, frame_number: int, lo
     ------
     NotFound: there is no such frame. NotAcceptable: it cannot be decoded. Unavailable: too many wait.
     """
+    return bytes(draw_frame(archive, record, frame_number, look)[1])
+
+
+def draw_frame(
+    archive: Archive, record: InstanceRecord, frame_number: int, look: Look
+) -> tuple[dict[str, Any], memoryview]:
+    """Draw one frame and tell what the decoder says of it: the shape of RAW samples. See `render_frame`."""
     task = {
         "task": "render",
         "is_lenient": True,
@@ -69,34 +74,7 @@ def render_frame(archive: Archive, record: InstanceRecord, frame_number: int, lo
         "quality": look.quality,
         "may_grow": look.may_grow,
     }
-    return bytes(run_on_frame(archive, record, frame_number, task)[1])
-
-
-def render_frames(archive: Archive, record: InstanceRecord, frame_numbers: list[int], look: Look) -> Iterator[bytes]:
-    """Draw frames as one GIF that moves at the pace of the data set; the first is drawn before this returns."""
-    look = replace(look, media_type=GIF)
-    pictures = (render_frame(archive, record, number, look) for number in frame_numbers)
-    pieces = animate(pictures, delay_ms=_delay_ms(archive, record.instance))
-    first = next(pieces)
-    return _prefixed(first, pieces)
-
-
-def _prefixed(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
-
-
-def _delay_ms(archive: Archive, instance: StoredInstance) -> float:
-    """Read the pace of a cine: Frame Time, else the rates (PS3.3 C.7.6.5)."""
-    header = read_header(archive, instance)
-    frame_time = header.number(0x00181063)
-    if frame_time and 0 < frame_time < 60_000:
-        return frame_time
-    for tag in (0x00082144, 0x00180040):  # Recommended Display Frame Rate, Cine Rate
-        rate = header.number(tag)
-        if rate and 0 < rate < 1000:
-            return 1000 / rate
-    return _DELAY_DEFAULT_MS
+    return run_on_frame(archive, record, frame_number, task)
 
 
 def draw_sheet(archive: Archive, instance: StoredInstance, look: Look, side: int = SHEET_SIDE) -> bytes:

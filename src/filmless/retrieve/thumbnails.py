@@ -38,7 +38,7 @@ def thumbnail(
     width, height = (min(max(side, 8), SIDE_MAX) for side in (width, height))
     instance = record.instance
     name = f"{instance.blob}-{frame_number or 'middle'}-{width}x{height}.{media_type.rpartition('/')[2]}"
-    cache = _cache_of(archive)
+    cache = cache_of(archive)
     kept = cache.find(name)
     if kept is not None:
         return kept
@@ -120,7 +120,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 _caches: weakref.WeakKeyDictionary[Archive, _Cache] = weakref.WeakKeyDictionary()
 
 
-def _cache_of(archive: Archive) -> _Cache:
+def cache_of(archive: Archive) -> _Cache:
+    """Give the folder of drawn pictures that an archive keeps."""
     cache = _caches.get(archive)
     if cache is None:
         settings = archive.settings
