@@ -22,7 +22,7 @@ from filmless.archive import Archive
 from filmless.archive.database import Database
 from filmless.config import Settings
 
-BOTH = {"archive", "access", "store", "query", "retrieve", "scp", "dicomweb", "api"}
+BOTH = {"archive", "access", "health", "store", "query", "retrieve", "scp", "dicomweb", "api"}
 LISTENING = {"http": "127.0.0.1:0", "dicom": "127.0.0.1:0"}
 
 

@@ -213,6 +213,7 @@ class Settings(BaseSettings):
     job_backoff_max_s: float = Field(3600.0, description="Longest wait between two attempts.", ge=0)
     job_destination_max: int = Field(2, description="Jobs to one destination at once.", ge=1)
     job_keep_s: float = Field(7 * 86400.0, description="Time that finished jobs stay in the list.", ge=0)
+    peer_check_s: float = Field(300.0, description="Time between two calls (C-ECHO) of each peer; 0: never.", ge=0)
     event_keep_s: float = Field(86400.0, description="Time that events are kept.", gt=0)
 
     # Worklist (Unified Procedure Steps)

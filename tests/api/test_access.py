@@ -109,6 +109,7 @@ ADMINISTRATORS_ONLY = [
     ("GET", "/refusals"),
     ("GET", "/audit"),
     ("GET", "/system"),
+    ("GET", "/health"),
 ]
 
 

@@ -16,14 +16,14 @@ import pytest
 
 import real_servers
 from faulty import Faulty, Mode
-from filmless.app.doctor import examine_blobs
-from filmless.app.health import find_problem
 from filmless.archive import Archive
 from filmless.archive import bucket as bucket_module
 from filmless.archive.blobs import Blobs, open_store
 from filmless.archive.bucket_blobs import BucketBlobs
 from filmless.config import Settings
 from filmless.errors import NotFound, Refused, Unavailable
+from filmless.health.machine import examine_blob_writing
+from filmless.health.watch import Watch
 from stored import in_bucket, overwrite
 
 IMPATIENT = {"blobs_timeout_s": 0.5, "blobs_connect_timeout_s": 0.5, "blobs_retries": 1}
@@ -231,14 +231,16 @@ def test_other_stores_are_opened_by_their_address(tmp_path: Path, url: str, monk
     assert open_store(Settings(data=tmp_path, blobs_url=url)).blobs.name == f"{url}/blobs"
 
 
-def test_doctor_and_readyz_name_a_bucket_that_is_away(
+def test_doctor_and_health_name_a_bucket_that_is_away(
     tmp_path: Path, servers: real_servers.Servers, between: Faulty
 ) -> None:
     settings = in_bucket(tmp_path, servers, blobs_endpoint=between.endpoint, **IMPATIENT)
     with Archive.open(settings) as archive:
-        assert find_problem(archive) is None
-        assert [finding.level for finding in examine_blobs(archive)] == ["ok"]
+        assert Watch(archive).faults() == []
+        assert [finding.level for finding in examine_blob_writing(archive)] == ["ok"]
     between.mode = "away"
     with Archive.open(settings) as archive:
-        assert f"{settings.blobs_url} cannot be reached" in (find_problem(archive) or "")
-        assert [finding.level for finding in examine_blobs(archive)] == ["problem"]
+        (fault,) = Watch(archive).faults()
+        assert fault.code == "blobs_away"
+        assert f"{settings.blobs_url} cannot be reached" in fault.what
+        assert [finding.code for finding in examine_blob_writing(archive)] == ["blobs_away"]

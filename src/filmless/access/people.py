@@ -225,6 +225,13 @@ def _is_setup_link(session: Connection, secret: str) -> bool:
     return until is not None and time.time() < until and not _has_administrator(session)
 
 
+def count_administrators(archive: Archive) -> int:
+    """How many active administrators there are."""
+    query = select(func.count()).where(people.c.role == "administrator", people.c.is_active)
+    with archive.reading() as session:
+        return int(session.execute(query).scalar_one())
+
+
 def _has_administrator(session: Connection) -> bool:
     query = select(people.c.id).where(people.c.role == "administrator", people.c.is_active).limit(1)
     return session.execute(query).scalar_one_or_none() is not None

@@ -13,11 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import filmless
 from filmless.access.http import problem, unauthorised
-from filmless.api import audit, errors, events, operation, peers, people, session, studies, uploads
+from filmless.api import audit, errors, events, health, operation, peers, people, session, studies, uploads
 from filmless.api.openapi import describe
 from filmless.api.streams import Broadcaster
 from filmless.archive import Archive
 from filmless.errors import TooLarge
+from filmless.health.watch import Watch
 
 OPEN: Final = frozenset({("POST", "/session"), ("GET", "/setup"), ("POST", "/setup")})
 """The ways in, for those who have no session yet."""
@@ -86,11 +87,12 @@ def create_api(archive: Archive | None) -> FastAPI:
         redirect_slashes=False,
     )
     errors.add_handlers(app)
-    for room in (session, studies, uploads, events, people, peers, operation, audit):
+    for room in (session, studies, uploads, events, people, peers, operation, health, audit):
         app.include_router(room.router)
     if archive is not None:
         app.state.archive = archive
         app.state.broadcaster = Broadcaster(archive)
+        app.state.watch = Watch(archive)
         app.add_middleware(Closed, body_max_bytes=archive.settings.api_body_max_bytes)
     app.openapi = partial(describe, app)  # type: ignore[method-assign] # the way that FastAPI documents
     return app

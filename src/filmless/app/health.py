@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import sqlalchemy as sa
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -18,24 +22,32 @@ from filmless.access import policy
 from filmless.archive import Archive, tables
 from filmless.archive.problems import count_problems
 from filmless.archive.walks import Walk, read_walk
-from filmless.errors import FilmlessError, NotAllowed
+from filmless.errors import NotAllowed
+from filmless.health.faults import FAULTS, Finding
+from filmless.health.watch import Watch
 from filmless.store import scrub
 from filmless.store.damage import KINDS
+
+ASKED_AT_ONCE = 4
 
 
 class Health:
     """ASGI application of the three paths."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, watch: Watch) -> None:
         self.archive = archive
+        self.watch = watch
+        # Not in the pool of all requests: while the database hangs, that is full of those who wait for it.
+        self._limiter = anyio.CapacityLimiter(ASKED_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer in plain text; /metrics in Prometheus's format."""
         if scope["path"] == "/healthz":
             await _answer(send, 200, b"ok\n")
         elif scope["path"] == "/readyz":
-            problem = await run_in_threadpool(find_problem, self.archive)
-            await _answer(send, 503 if problem else 200, f"{problem or 'ready'}\n".encode())
+            faults = await anyio.to_thread.run_sync(self.watch.faults, limiter=self._limiter)
+            body, media_type = describe(faults, scope["headers"])
+            await _answer(send, 503 if faults else 200, body, media_type)
         else:
             await self._metrics(scope, send)
 
@@ -63,21 +75,30 @@ async def _answer(send: Send, status: int, body: bytes, media_type: bytes = b"te
     await send({"type": "http.response.body", "body": body})
 
 
-def find_problem(archive: Archive) -> str | None:
-    """Return why this process cannot serve, or None."""
-    try:
-        with archive.reading() as session:
-            session.execute(sa.select(1)).scalar_one()
-        free = shutil.disk_usage(archive.settings.data).free
-    except (FilmlessError, OSError, sa.exc.SQLAlchemyError):
-        return "the database or the data folder does not answer"
-    try:
-        archive.blobs.check()
-    except FilmlessError as error:
-        return str(error)
-    if free < archive.settings.disk_reserve_bytes:
-        return "the disk of the data folder is full: nothing new is accepted until there is room"
-    return None
+def describe(faults: list[Finding], headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
+    """Name what stops service, for anyone: kinds of fault, and no names, addresses or paths. Gives body, media type.
+
+    One line of text each for probes; as JSON, with what it means and what to do, for the screen.
+    """
+    accept = b",".join(value for name, value in headers if name == b"accept")
+    if b"application/json" in accept:
+        told = [
+            {
+                "code": fault.code,
+                "since": _iso(fault.since),
+                "what": FAULTS[fault.code].title,
+                "means": FAULTS[fault.code].means,
+                "whatToDo": FAULTS[fault.code].what_to_do,
+            }
+            for fault in faults
+        ]
+        return json.dumps({"isReady": not faults, "faults": told}).encode(), b"application/json"
+    lines = [f"{fault.code}: {FAULTS[fault.code].title}" for fault in faults] or ["ready"]
+    return "".join(f"{line}\n" for line in lines).encode(), b"text/plain; charset=utf-8"
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
 class ArchiveCollector:

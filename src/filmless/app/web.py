@@ -22,6 +22,7 @@ from filmless.archive import Archive
 from filmless.archive.processes import alive
 from filmless.config import Settings, host_and_port
 from filmless.dicomweb.app import create_dicomweb
+from filmless.health.watch import Watch
 
 log = structlog.get_logger()
 
@@ -55,7 +56,8 @@ class Doors:
     def __init__(self, archive: Archive) -> None:
         self.dicomweb = create_dicomweb(archive)
         self.api = create_api(archive)
-        self.health = Health(archive)
+        self.watch: Watch = self.api.state.watch
+        self.health = Health(archive, self.watch)
         self.screen = Screen()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -202,7 +204,8 @@ def run_web(settings: Settings, ready: Callable[[], None]) -> None:
     """Serve HTTP until SIGTERM."""
     with Archive.open(settings) as archive, alive(archive, "web"):
         doors = Doors(archive)
-        asyncio.run(_serve(settings, create_web(archive, doors), ready, doors.stop))
+        with doors.watch.running():
+            asyncio.run(_serve(settings, create_web(archive, doors), ready, doors.stop))
 
 
 async def _serve(settings: Settings, app: ASGIApp, ready: Callable[[], None], on_stop: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from filmless.archive.jobs import JobContext, Worker
 from filmless.archive.metadata import series_quiet
 from filmless.archive.processes import alive
 from filmless.config import Settings
+from filmless.health.peers import check_peers
 from filmless.routing import ask_commitment, availability, commitment, sending
 from filmless.store.scrub import SLICE_S, scrub_job
 from filmless.store.sweep import sweep_job
@@ -44,6 +45,7 @@ def make_worker(archive: Archive) -> Worker:
             "tidy": TIDY_INTERVAL_S,
             "tidy_worklist": TIDY_INTERVAL_S,
             "scrub": SLICE_S,
+            **({"check_peers": settings.peer_check_s} if settings.peer_check_s else {}),
         },
         keeps_trying_s=dict.fromkeys(
             ("ask_commitment", "commitment_report", "notify_availability"), settings.commitment_retry_s
@@ -63,6 +65,7 @@ def tidy(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
 
 
 FUNCTIONS: dict[str, JobFunction] = {
+    "check_peers": check_peers,
     "ask_commitment": ask_commitment.ask_commitment,
     "commitment_overdue": ask_commitment.commitment_overdue,
     "commitment_report": commitment.commitment_report,

@@ -47,6 +47,11 @@ def count_problems(session: Connection) -> dict[str, int]:
     return {str(kind): int(count) for kind, count in rows}
 
 
+def list_keys(session: Connection, kind: str) -> set[str]:
+    """The keys of the problems of one kind."""
+    return set(session.scalars(select(problems.c.key).where(problems.c.kind == kind)))
+
+
 def list_problems(session: Connection, limit: int = 200) -> list[Problem]:
     """The problems, newest first."""
     columns = (

@@ -6,10 +6,10 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select, update
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 logger = structlog.get_logger()
 
 BEAT_S = 10.0
-_GONE_AFTER_S = 30 * BEAT_S
+FORGOTTEN_AFTER_S = 3600.0
+"""A process that was lost is told for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,11 @@ def list_processes(session: Connection) -> list[Process]:
 
 @contextmanager
 def alive(archive: Archive, role: str, *, beat_s: float = BEAT_S) -> Iterator[int]:
-    """Have a row while the block runs, beaten by a thread. Rows of the long dead are removed on entry."""
+    """Have a row while the block runs, beaten by a thread. Rows of those that are no more are removed on entry."""
     now = time.time()
+    row = {"role": role, "host": socket.gethostname(), "pid": os.getpid(), "started_at": now, "heartbeat_at": now}
     with archive.transaction() as session:
-        session.execute(delete(processes).where(processes.c.heartbeat_at < now - _GONE_AFTER_S))
-        row = {"role": role, "host": socket.gethostname(), "pid": os.getpid(), "started_at": now, "heartbeat_at": now}
+        _remove_gone(session, str(row["host"]), now)
         key = int(session.execute(insert(processes).values(row).returning(processes.c.id)).scalar_one())
     stop = threading.Event()
 
@@ -62,7 +63,7 @@ def alive(archive: Archive, role: str, *, beat_s: float = BEAT_S) -> Iterator[in
         while not stop.wait(beat_s):
             try:
                 with archive.transaction() as session:
-                    session.execute(update(processes).where(processes.c.id == key).values(heartbeat_at=time.time()))
+                    _beat(session, key, row)
             except Unavailable as error:
                 logger.warning("heartbeat_missed", role=role, reason=str(error))
 
@@ -78,3 +79,31 @@ def alive(archive: Archive, role: str, *, beat_s: float = BEAT_S) -> Iterator[in
                 session.execute(delete(processes).where(processes.c.id == key))
         except Unavailable as error:
             logger.warning("process_row_left", role=role, reason=str(error))
+
+
+def _beat(session: Connection, key: int, row: Mapping[str, Any]) -> None:
+    """Beat; a row that was removed, because others thought that we were no more, is made again."""
+    now = time.time()
+    done = session.execute(update(processes).where(processes.c.id == key).values(heartbeat_at=now))
+    if done.rowcount == 0:
+        session.execute(insert(processes).values({**row, "id": key, "heartbeat_at": now}))
+
+
+def _remove_gone(session: Connection, host: str, now: float) -> None:
+    """Remove the rows of processes lost long ago, and of those on this machine that do not run."""
+    session.execute(delete(processes).where(processes.c.heartbeat_at < now - FORGOTTEN_AFTER_S))
+    for process in list_processes(session):
+        if process.host == host and not process.is_alive(now) and not _runs(process.pid):
+            session.execute(delete(processes).where(processes.c.id == process.id))
+
+
+def _runs(pid: int) -> bool:
+    if pid == os.getpid():  # of one that had our number before us
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

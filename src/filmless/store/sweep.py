@@ -49,7 +49,7 @@ def sweep(archive: Archive, *, check: Callable[[], None] = lambda: None) -> Swee
     """Sweep once. `check` is called now and then and may raise to stop it. Raises Unavailable."""
     started_at = time.time()
     result = SweepResult()
-    since = _swept_at(archive) - archive.settings.sweep_age_s - _CLOCK_SKEW_S
+    since = swept_at(archive) - archive.settings.sweep_age_s - _CLOCK_SKEW_S
     before = started_at - archive.settings.sweep_age_s
     for blobs in (archive.blobs, archive.quarantine, archive.metadata_objects):
         for path in blobs.leftovers(before):
@@ -84,7 +84,7 @@ def sweep_job(archive: Archive, _args: dict[str, Any], job: JobContext) -> None:
     sweep(archive, check=job.check)
 
 
-def _swept_at(archive: Archive) -> float:
+def swept_at(archive: Archive) -> float:
     """When the last sweep that was finished began; 0 before the first."""
     try:
         return float(archive.blobs.read_note(_NOTE) or 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,8 +13,11 @@ from filmless.access.principal import SYSTEM
 from filmless.archive import Archive
 from filmless.archive.jobs import JobContext
 from filmless.archive.tables import instances
-from filmless.archive.walks import find_stored, stored_after
+from filmless.archive.walks import Walk, find_stored, save_walk, stored_after
 from filmless.store.damage import Finding, examine, forget, known_findings
+
+WALK: Final = "verify"
+"""Tells when everything was last verified at once."""
 
 _KNOWN_AT_ONCE: Final = 500
 
@@ -33,6 +37,7 @@ def verify(archive: Archive, *, on_progress: Callable[[int, int], None] = lambda
     Each finding is raised as a problem; problems that are gone are settled. Raises Unavailable.
     """
     principal = SYSTEM("verify")
+    began_at = time.time()
     with archive.reading() as session:
         total = session.execute(select(func.count()).select_from(instances)).scalar_one()
     result = VerifyResult()
@@ -45,6 +50,10 @@ def verify(archive: Archive, *, on_progress: Callable[[int, int], None] = lambda
             result.findings.append(finding)
         on_progress(result.checked, total)
     forget_deleted(archive)
+    with archive.transaction() as session:
+        done = Walk(WALK, began_at=began_at, ended_at=time.time())
+        done.instances, done.size_bytes = result.checked, result.size_bytes
+        save_walk(session, done)
     return result
 
 

@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { client, done, unwrap } from './client';
-import type { JobState, Storage, System } from './types';
+import type { Health, JobState, Storage } from './types';
 
 export const JOB_STATES: readonly JobState[] = ['waiting', 'running', 'parked', 'done', 'cancelled'];
 
@@ -91,8 +91,27 @@ export const auditQuery = (filter: AuditFilter) =>
     placeholderData: keepPreviousData,
   });
 
-export const systemQuery = queryOptions({
-  queryKey: ['system'],
-  queryFn: ({ signal }): Promise<System> => unwrap(client.GET('/system', { signal })),
-  refetchInterval: 15_000,
+export const healthQuery = queryOptions({
+  queryKey: ['health'],
+  queryFn: ({ signal }): Promise<Health> => unwrap(client.GET('/health', { signal })),
+  refetchInterval: 5_000,
+});
+
+/** A kind of fault that stops service, without the details that only an administrator is told. */
+export interface Fault {
+  code: string;
+  since: string | null;
+  what: string;
+  means: string;
+  whatToDo: string;
+}
+
+/** What the server says of itself to anyone, also while its database is away and nobody can be recognised. */
+export const readinessQuery = queryOptions({
+  queryKey: ['readiness'],
+  queryFn: async ({ signal }): Promise<{ isReady: boolean; faults: Fault[] }> => {
+    const answer = await fetch('/readyz', { headers: { Accept: 'application/json' }, signal });
+    return (await answer.json()) as { isReady: boolean; faults: Fault[] };
+  },
+  refetchInterval: 3_000,
 });

@@ -86,6 +86,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Health
+         * @description Say what is broken and what is well, as the process that answers sees it.
+         *
+         *     While the database is away nobody can be recognised, and this answers 503 as everything does; `/readyz`, open to
+         *     all, then names the fault.
+         */
+        get: operations["getHealth"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/jobs": {
         parameters: {
             query?: never;
@@ -750,6 +773,27 @@ export interface components {
             durationMs: number;
             message: string;
             ok: boolean;
+        };
+        /** @description What is broken, the worst first, then what is well. `isReady` is what `/readyz` says. */
+        Health: {
+            findings: components["schemas"]["HealthFinding"][];
+            isReady: boolean;
+            /** @enum {string} */
+            level: "ok" | "warning" | "problem";
+            /** Format: date-time */
+            lookedAt: string;
+        };
+        /** @description One thing that was looked at. `code` names the kind of fault; it is empty when all is well. */
+        HealthFinding: {
+            code: string;
+            /** @enum {string} */
+            level: "ok" | "warning" | "problem";
+            means: string;
+            since: string | null;
+            subject: string;
+            title: string;
+            what: string;
+            whatToDo: string;
         };
         /** @description Work done in the background. */
         Job: {
@@ -1424,6 +1468,80 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getHealth: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
                 };
             };
             /** @description Bad Request */

@@ -26,4 +26,5 @@ export type Storage = Schemas['Storage'];
 export type ConflictRow = Schemas['ConflictRow'];
 export type RefusalRow = Schemas['RefusalRow'];
 export type AuditEntry = Schemas['AuditEntry'];
-export type System = Schemas['System'];
+export type Health = Schemas['Health'];
+export type HealthFinding = Schemas['HealthFinding'];

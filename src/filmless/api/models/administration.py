@@ -343,6 +343,28 @@ class SystemProblem(Answer):
     what_to_do: str
 
 
+class HealthFinding(Answer):
+    """One thing that was looked at. `code` names the kind of fault; it is empty when all is well."""
+
+    level: Literal["ok", "warning", "problem"]
+    code: str
+    subject: str
+    title: str
+    what: str
+    means: str
+    what_to_do: str
+    since: datetime | None
+
+
+class Health(Answer):
+    """What is broken, the worst first, then what is well. `isReady` is what `/readyz` says."""
+
+    level: Literal["ok", "warning", "problem"]
+    is_ready: bool
+    looked_at: datetime
+    findings: list[HealthFinding]
+
+
 class System(Answer):
     """The state of the installation."""
 

@@ -3,6 +3,7 @@ import { useTranslation } from 'react-i18next';
 import { PeopleSection } from '@/features/access/PeopleSection';
 import { AuditSection } from '@/features/operation/AuditSection';
 import { HealthBanner } from '@/features/operation/HealthBanner';
+import { HealthSection } from '@/features/operation/HealthSection';
 import { JobsSection } from '@/features/operation/JobsSection';
 import { StorageSection } from '@/features/operation/StorageSection';
 import { PeersSection } from '@/features/peers/PeersSection';
@@ -15,6 +16,7 @@ import { ADMIN_SECTIONS, type AdminSection, isAdminSection } from './adminSectio
 const route = getRouteApi('/signed-in/shell/admin/$section');
 
 const SECTIONS: Record<AdminSection, () => React.ReactNode> = {
+  health: HealthSection,
   people: PeopleSection,
   peers: PeersSection,
   jobs: JobsSection,
@@ -38,7 +40,7 @@ export function AdminRoute() {
           </Link>
         ))}
       </nav>
-      <HealthBanner />
+      {current !== 'health' && <HealthBanner />}
       <ErrorBoundary key={current}>
         <Section />
       </ErrorBoundary>

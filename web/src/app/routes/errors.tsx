@@ -1,6 +1,7 @@
 import { type ErrorComponentProps, useRouter } from '@tanstack/react-router';
 import { Compass } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
+import { Outage } from '@/features/operation/Outage';
 import { useTitle } from '@/lib/useTitle';
 import { ButtonLink } from '@/ui/links';
 import { EmptyState, ErrorState } from '@/ui/States';
@@ -9,6 +10,7 @@ export function RouteError({ error, reset }: ErrorComponentProps) {
   const router = useRouter();
   return (
     <main>
+      <Outage />
       <ErrorState
         error={error}
         onRetry={() => {

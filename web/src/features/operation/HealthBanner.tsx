@@ -2,14 +2,16 @@ import { Alert, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { TriangleAlert } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
-import { systemQuery } from '@/api/operation';
+import { healthQuery } from '@/api/operation';
+import { TextLink } from '@/ui/links';
 
-/** What needs a person, and what they can do about it. Nothing when all is well. */
+/** What needs a person now, on every page of the administration but that of health. Nothing when all is well. */
 export function HealthBanner() {
   const { t } = useTranslation();
-  const system = useQuery(systemQuery);
-  const problems = system.data?.problems ?? [];
+  const health = useQuery(healthQuery);
+  const problems = (health.data?.findings ?? []).filter((finding) => finding.level === 'problem');
   if (problems.length === 0) return null;
+  const titles = [...new Set(problems.map((finding) => finding.title))];
   return (
     <Alert
       mb="md"
@@ -17,13 +19,14 @@ export function HealthBanner() {
       variant="light"
       role="status"
       icon={<TriangleAlert size={18} />}
-      title={t('health.title', { count: problems.length })}
+      title={t('health.problems', { count: problems.length })}
     >
-      {problems.map((problem) => (
-        <Text key={problem.what} size="sm" mt={4}>
-          <strong>{problem.what}</strong> {problem.whatToDo}
-        </Text>
-      ))}
+      <Text size="sm">
+        {titles.join(' ')}{' '}
+        <TextLink to="/admin/$section" params={{ section: 'health' }} size="sm">
+          {t('health.see')}
+        </TextLink>
+      </Text>
     </Alert>
   );
 }

@@ -1,0 +1,209 @@
+"""What the database tells: whether it answers, the clocks, the processes, the jobs, the problems that were raised."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select, text
+
+from filmless.access import peers, people
+from filmless.archive import Archive
+from filmless.archive.problems import count_problems, list_problems
+from filmless.archive.processes import FORGOTTEN_AFTER_S, Process, list_processes
+from filmless.archive.tables import instances, job_pauses, jobs
+from filmless.archive.walks import read_walk
+from filmless.health.faults import FAULTS, Finding, broken, well
+from filmless.health.machine import SLOW_S
+from filmless.store import scrub, sweep, verify
+
+CLOCK_OLDEST: Final = 1_767_225_600  # 2026-01-01: an earlier clock is wrong
+CLOCK_SLACK_S: Final = 60.0
+"""Clocks that are further apart are wrong."""
+
+JOBS_LATE_S: Final = 600.0
+PROBLEMS_TOLD: Final = 20
+_NEWEST_LOOKED_AT: Final = 100
+_SWEEP_TAKES_S: Final = 3600.0
+_ROLES: Final = {"dicom": "DICOM listener", "worker": "worker", "web": "web server"}
+
+
+def examine_records(archive: Archive) -> Iterator[Finding]:
+    """Look at everything that the database can tell. Raises Unavailable when it is away."""
+    began = time.monotonic()
+    archive.database.check()
+    took_s = time.monotonic() - began
+    if took_s > SLOW_S:
+        yield broken("database_slow", f"it took {took_s:.1f} s for a query without tables")
+    else:
+        yield well("database", f"{'SQLite' if archive.database.is_sqlite else 'PostgreSQL'} answers")
+    with archive.reading() as session:
+        now = time.time()
+        running = list_processes(session)
+        yield from examine_clock(session, running, now)
+        yield from examine_processes(running, now)
+        yield from examine_jobs(session, now)
+        yield from examine_problems(session)
+        yield from examine_scrub(archive, session, now)
+    yield from examine_people(archive)
+    yield from examine_peers(archive)
+
+
+def examine_clock(session: Connection, running: list[Process], now: float) -> Iterator[Finding]:
+    """Look whether the clock is plausible, not behind what is recorded, and that of the database and other machines."""
+    wrong = []
+    if now < CLOCK_OLDEST:
+        wrong.append(f"it is not {_time(now)}")
+    newest = select(instances.c.created_at).order_by(instances.c.id.desc()).limit(_NEWEST_LOOKED_AT).subquery()
+    recorded = session.execute(select(func.max(newest.c.created_at))).scalar_one() or 0.0
+    if recorded > now + CLOCK_SLACK_S:
+        wrong.append(f"our clock says {_time(now)}, but an instance was recorded at {_time(recorded)}")
+    ahead = max(running, key=lambda process: process.heartbeat_at, default=None)
+    if ahead is not None and ahead.heartbeat_at > now + CLOCK_SLACK_S:
+        wrong.append(
+            f"our clock says {_time(now)}, but a process on {ahead.host} was alive at {_time(ahead.heartbeat_at)}"
+        )
+    if session.dialect.name == "postgresql":
+        theirs = float(session.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+        if abs(theirs - time.time()) > CLOCK_SLACK_S:
+            wrong.append(f"our clock says {_time(now)}, that of the database {_time(theirs)}")
+    if wrong:
+        yield broken("clock_wrong", "; ".join(wrong))
+    else:
+        yield well("clock", _time(now))
+
+
+def examine_processes(running: list[Process], now: float) -> Iterator[Finding]:
+    """Look which processes beat. One that ended in order has no row; one that was lost has one for an hour."""
+    alive = [process for process in running if process.is_alive(now)]
+    for role, name in _ROLES.items():
+        lost = [process for process in running if process.role == role and not process.is_alive(now)]
+        ours = [process for process in lost if process.pid == os.getpid() and process.host == socket.gethostname()]
+        if ours:
+            beaten_at = ours[0].heartbeat_at
+            what = f"nothing could be written since {_time(beaten_at)}"
+            yield broken("database_refuses_writes", what, since=beaten_at)
+            continue
+        if not any(process.role == role for process in alive):
+            since = max((process.heartbeat_at for process in lost), default=None)
+            yield broken("process_missing", f"no {name} runs", key=role, since=since)
+            continue
+        for process in lost:
+            if now - process.heartbeat_at < FORGOTTEN_AFTER_S:
+                yield broken(
+                    "process_silent",
+                    f"the {name} {process.pid} on {process.host} was last heard of at {_time(process.heartbeat_at)}",
+                    key=str(process.id),
+                    since=process.heartbeat_at,
+                )
+    if alive:
+        hosts = len({process.host for process in alive})
+        yield well("processes", f"{len(alive)} run on {hosts} machine{'s' if hosts > 1 else ''}")
+
+
+def examine_jobs(session: Connection, now: float) -> Iterator[Finding]:
+    """Look at jobs that were given up, that wait for too long, and at queues that somebody paused."""
+    parked, parked_at = session.execute(
+        select(func.count(), func.min(jobs.c.finished_at)).where(jobs.c.state == "parked")
+    ).one()
+    if parked:
+        yield broken("jobs_parked", f"{parked} were given up", since=parked_at)
+    paused = session.execute(select(job_pauses.c.kind, job_pauses.c.name, job_pauses.c.at)).all()
+    for kind, name, at in paused:
+        yield broken("jobs_paused", f"the {kind} {name} is paused", key=f"{kind}:{name}", since=at)
+    queues = [name for kind, name, _ in paused if kind == "queue"]
+    late, run_at = session.execute(
+        select(func.count(), func.min(jobs.c.run_at)).where(
+            jobs.c.state == "waiting", jobs.c.run_at < now - JOBS_LATE_S, jobs.c.queue.not_in(queues)
+        )
+    ).one()
+    if late:
+        yield broken("jobs_late", f"{late} jobs were to run since {_time(run_at)}", since=run_at)
+    if not parked and not late:
+        yield well("jobs", "none was given up, none is late")
+
+
+def examine_problems(session: Connection) -> Iterator[Finding]:
+    """Tell of what was found while serving: damaged or missing bytes, and the like."""
+    found = list_problems(session, limit=PROBLEMS_TOLD)
+    for problem in found:
+        yield broken(
+            problem.kind if problem.kind in FAULTS else "other",
+            problem.what,
+            what_to_do=problem.what_to_do,
+            key=problem.key,
+            since=problem.at,
+            subject=problem.kind,
+        )
+    counts = count_problems(session)
+    if (total := sum(counts.values())) > len(found):
+        kind = max(counts, key=lambda name: counts[name])
+        yield broken(
+            kind if kind in FAULTS else "other",
+            f"there are {total - len(found)} more problems",
+            what_to_do="Mend the cause of those above first; 'filmless verify' lists all damage.",
+            key="more",
+            subject="problems",
+        )
+
+
+def examine_scrub(archive: Archive, session: Connection, now: float) -> Iterator[Finding]:
+    """Look whether the kept bytes are verified as often as the settings want, and when all were verified at once."""
+    if not archive.settings.scrub_bytes_per_s:
+        yield broken("scrub_late", "kept bytes are never verified: scrub_bytes_per_s is 0")
+    else:
+        walk = read_walk(session, scrub.WALK)
+        if walk.began_at == 0:
+            yield well("scrub", "has not begun yet: a worker does it")
+        elif walk.is_under_way and now - walk.began_at > 2 * archive.settings.scrub_round_s:
+            yield broken(
+                "scrub_late",
+                f"the round that began at {_time(walk.began_at)} is not over ({walk.instances} instances)",
+                since=walk.began_at + archive.settings.scrub_round_s,
+            )
+        else:
+            ended = f", the last one ended at {_time(walk.ended_at)}" if walk.ended_at else ""
+            state = f"is under way{ended}" if walk.is_under_way else f"ended at {_time(walk.ended_at or 0.0)}"
+            size = f"{walk.instances} instances, {walk.size_bytes >> 20} MiB"
+            yield well("scrub", f"the round that began at {_time(walk.began_at)} {state}: {size}")
+    verified = read_walk(session, verify.WALK)
+    if verified.ended_at:
+        yield well("verify", f"{verified.instances} instances were read at once, until {_time(verified.ended_at)}")
+
+
+def examine_sweep(archive: Archive) -> Iterator[Finding]:
+    """Look when leftovers were last swept. Raises Unavailable when the store of the blobs is away."""
+    swept_at = sweep.swept_at(archive)
+    if not swept_at:
+        yield well("sweep", "has not been yet: a worker does it")
+        return
+    due_at = swept_at + 2 * archive.settings.sweep_interval_s + _SWEEP_TAKES_S
+    if time.time() > due_at:
+        yield broken("sweep_late", f"the last one began at {_time(swept_at)}", since=due_at)
+    else:
+        yield well("sweep", f"the last one began at {_time(swept_at)}")
+
+
+def examine_people(archive: Archive) -> Iterator[Finding]:
+    """Look whether somebody administers."""
+    number = people.count_administrators(archive)
+    if number:
+        yield well("people", f"{number} administrator{'s' if number > 1 else ''}")
+    else:
+        yield broken("people_missing", "nobody administers")
+
+
+def examine_peers(archive: Archive) -> Iterator[Finding]:
+    """Look whether scanners are admitted; whether they answer, a job finds out."""
+    known = peers.list_peers(archive)
+    if known:
+        yield well("peers", f"{len(known)} admitted")
+    else:
+        yield broken("peers_missing", "none is admitted: scanners are refused")
+
+
+def _time(at: Any) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(float(at)))

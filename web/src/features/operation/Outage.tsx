@@ -1,0 +1,25 @@
+import { useQuery } from '@tanstack/react-query';
+import { readinessQuery } from '@/api/operation';
+import { FaultCard } from './FaultCard';
+import classes from './Health.module.css';
+
+/** Why the server cannot serve, as far as it may tell anyone: it can while its database is away. Else nothing. */
+export function Outage() {
+  const readiness = useQuery(readinessQuery);
+  const faults = readiness.data?.faults ?? [];
+  if (faults.length === 0) return null;
+  return (
+    <div className={classes.outage} role="status">
+      {faults.map((fault) => (
+        <FaultCard
+          key={fault.code}
+          level="problem"
+          title={fault.what}
+          means={fault.means}
+          whatToDo={fault.whatToDo}
+          since={fault.since}
+        />
+      ))}
+    </div>
+  );
+}
