@@ -108,7 +108,7 @@ def test_jobs_that_were_given_up_are_told_until_somebody_retries_them(archive: A
     with archive.transaction() as session:
         job = jobs.enqueue(session, "no_such_job", {})
     jobs.Worker(archive, {}).run_due()
-    assert found(archive, "jobs_parked").what == "1 were given up"
+    assert found(archive, "jobs_parked").what == "one was given up"
     with archive.transaction() as session:
         jobs.retry(session, job)
     assert ("jobs_parked", "") not in codes(archive)

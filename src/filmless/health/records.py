@@ -110,7 +110,8 @@ def examine_jobs(session: Connection, now: float) -> Iterator[Finding]:
         select(func.count(), func.min(jobs.c.finished_at)).where(jobs.c.state == "parked")
     ).one()
     if parked:
-        yield broken("jobs_parked", f"{parked} were given up", since=parked_at)
+        what = "one was given up" if parked == 1 else f"{parked} were given up"
+        yield broken("jobs_parked", what, since=parked_at)
     paused = session.execute(select(job_pauses.c.kind, job_pauses.c.name, job_pauses.c.at)).all()
     for kind, name, at in paused:
         yield broken("jobs_paused", f"the {kind} {name} is paused", key=f"{kind}:{name}", since=at)
