@@ -110,9 +110,8 @@ def test_the_worst_is_told_first(archive: Archive) -> None:
 
 
 @pytest.fixture
-def stranger(archive: Archive) -> Iterator[TestClient]:
-    with TestClient(create_web(archive), base_url="http://testserver", client=(ADDRESS, 50000)) as client:
-        yield client
+def stranger(archive: Archive) -> TestClient:
+    return TestClient(create_web(archive), base_url="http://testserver", client=(ADDRESS, 50000))
 
 
 @pytest.fixture
