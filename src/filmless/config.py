@@ -214,7 +214,16 @@ class Settings(BaseSettings):
     job_destination_max: int = Field(2, description="Jobs to one destination at once.", ge=1)
     job_keep_s: float = Field(7 * 86400.0, description="Time that finished jobs stay in the list.", ge=0)
     peer_check_s: float = Field(300.0, description="Time between two calls (C-ECHO) of each peer; 0: never.", ge=0)
-    event_keep_s: float = Field(86400.0, description="Time that events are kept.", gt=0)
+    event_keep_s: float = Field(
+        3 * 86400.0,
+        description="Time that events are kept: so long a follower of the change feed, or a webhook, may be away.",
+        gt=0,
+    )
+    instance_events: bool = Field(True, description="Whether the change feed tells of each instance that is stored.")
+    changes_page_max: int = Field(1000, description="Most changes in one answer of the change feed.", ge=1, le=10_000)
+    changes_wait_max_s: float = Field(
+        60.0, description="Longest that a request to the change feed waits for one.", gt=0
+    )
 
     # Worklist (Unified Procedure Steps)
     worklist_label: str = Field(

@@ -25,6 +25,10 @@ class NotFound(Refused):
     """What was asked for is not in the archive, or the caller may not know of it."""
 
 
+class Gone(NotFound):
+    """It was kept once, and is no more: what to do instead is in the message."""
+
+
 class Conflict(Refused):
     """What was sent contradicts what is kept."""
 

@@ -337,9 +337,9 @@ def test_who_may_see_no_study_finds_none(archive: Archive, study: str) -> None:
 def test_live_events_tell_of_an_arrival(
     sign_in: Callable[[str, str], TestClient], archive: Archive, study: str
 ) -> None:
-    from filmless.archive import events
+    from filmless.archive import feed
 
-    with archive.reading() as session:
-        arrived = events.read_since(session, 0)
+    with feed.reading(archive) as final:
+        arrived = final.read_after(feed.START, 100)
 
     assert {(event.name, event.key) for event in arrived} >= {("study", study)}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from filmless.archive import Archive, jobs, tables
+from filmless.archive import Archive, feed, jobs, tables
 from filmless.archive.jobs import Job, JobContext, Worker
 from filmless.config import Settings
 from filmless.errors import Refused, Unavailable
@@ -297,5 +297,21 @@ def test_a_worker_that_lost_its_lease_cannot_complete_the_job(archive: Archive) 
     assert first is not None
     assert second is not None
     with archive.transaction() as session:
-        assert not jobs._end(session, first[0].job_id, first[0].owner, "done", None)
-        assert jobs._end(session, second[0].job_id, second[0].owner, "done", None)
+        assert not jobs._end(session, first[0].job_id, "slow", first[0].owner, "done", None)
+        assert jobs._end(session, second[0].job_id, "slow", second[0].owner, "done", None)
+
+
+def test_each_change_of_a_job_is_an_event_and_parking_one_more(archive: Archive) -> None:
+    job_id = enqueue(archive, "refuse")
+
+    def refuse(*_: Any) -> None:
+        raise Refused("never")
+
+    Worker(archive, {"refuse": refuse}).run_due()
+    with archive.transaction() as session:
+        jobs.cancel(session, job_id)
+
+    with feed.reading(archive) as final:
+        told = [(event.name, event.key) for event in final.read_after(feed.START, 100)]
+    key = str(job_id)
+    assert told == [("job", key), ("job", key), ("job", key), ("job_parked", key), ("job", key)]

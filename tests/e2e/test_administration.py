@@ -128,6 +128,15 @@ def test_a_stranger_that_called_is_admitted_or_dismissed(open_page: OpenPage, sc
     expect(page.get_by_text("NUISANCE")).to_have_count(0)
 
 
+def test_a_stranger_appears_while_the_page_is_open(open_page: OpenPage, screen_server: ScreenServer) -> None:
+    page = open_page("/admin/peers")
+    expect(page.get_by_role("heading", name="Peers")).to_be_visible()
+    expect(page.get_by_text("LATECOMER")).to_have_count(0)
+    words = ["echoscu", "-aet", "LATECOMER", "-aec", "FILMLESS", "127.0.0.1", str(screen_server.dicom_port)]
+    subprocess.run(words, capture_output=True, check=False)
+    expect(page.get_by_role("button", name="Admit LATECOMER")).to_be_visible()
+
+
 def test_a_queue_is_paused_and_a_job_cancelled_and_retried(open_page: OpenPage, screen_server: ScreenServer) -> None:
     ds = make.ct_slice(rows=16, PatientName="Job^Jo")
     screen_server.store(ds)

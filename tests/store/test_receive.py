@@ -110,7 +110,7 @@ def test_names_are_decoded_folded_and_searchable(send: Send, rows: Rows) -> None
 def test_a_study_event_a_packing_job_and_an_audit_row_are_in_the_same_transaction(send: Send, rows: Rows) -> None:
     for ds in make.ct_series(3):
         send(ds, request="association 1")
-    (event,) = rows(events)
+    (event,) = (event for event in rows(events) if event.name == "study")
     (job,) = rows(jobs)
     (entry,) = rows(access_tables.audit)
     assert (event.name, event.key) == ("study", ds.StudyInstanceUID)
@@ -121,9 +121,9 @@ def test_a_study_event_a_packing_job_and_an_audit_row_are_in_the_same_transactio
 def test_instances_that_follow_at_once_share_one_later_event(send: Send, rows: Rows) -> None:
     for ds in make.ct_series(4):
         send(ds)
-    assert len(rows(events)) == 1
-    until(lambda: len(rows(events)) == 2)
-    assert {row.key for row in rows(events)} == {ds.StudyInstanceUID}
+    assert [row.name for row in rows(events)].count("study") == 1
+    until(lambda: [row.name for row in rows(events)].count("study") == 2)
+    assert {row.key for row in rows(events) if row.name == "study"} == {ds.StudyInstanceUID}
 
 
 def test_identical_bytes_again_are_a_success_and_nothing_new(archive: Archive, send: Send, count: Count) -> None:

@@ -24,6 +24,7 @@ from filmless.access.policy import PEER_SERVICES, Action, require
 from filmless.access.principal import Principal
 from filmless.access.tables import peers, unknown_peers
 from filmless.archive.database import insert_for
+from filmless.archive.events import publish
 from filmless.errors import Conflict, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ UNKNOWN_PEERS_MAX: Final = 200
 """Strangers remembered; beyond that the one not seen for longest is forgotten."""
 
 OPERATIONS_WINDOW_MAX: Final = 64
+
+STRANGER_TOLD_S: Final = 5.0
+"""Screens hear of a stranger that calls again and again so often at most."""
 
 RESOLVED_S: Final = 30.0
 UNRESOLVED_S: Final = 5.0
@@ -196,6 +200,7 @@ def update_peer(archive: Archive, principal: Principal, peer_id: int, **changes:
             object=after.ae_title,
             detail={"before": _told(before), "after": _told(after)},
         )
+        publish(session, "peer", after.ae_title)
         return after
 
 
@@ -211,6 +216,7 @@ def remove_peer(archive: Archive, principal: Principal, peer_id: int) -> None:
         peer = _get(session, peer_id)
         session.execute(delete(peers).where(peers.c.id == peer_id))
         audit.record(session, principal, "peer_remove", object=peer.ae_title, detail={"before": _told(peer)})
+        publish(session, "peer", peer.ae_title)
 
 
 def remember_unknown(
@@ -231,6 +237,7 @@ def remember_unknown(
         "first_seen_at": now,
         "last_seen_at": now,
     }
+    _tell_of_stranger(session, values["ae_title"], values["address"], now)
     statement = insert_for(session)(unknown_peers).values(values)
     session.execute(
         statement.on_conflict_do_update(
@@ -248,6 +255,13 @@ def remember_unknown(
     audit.record_repeated(
         session, stranger, "association", request=f"unknown:{values['address']}:{day}", detail={"reason": reason}
     )
+
+
+def _tell_of_stranger(session: Connection, ae_title: str, address: str, now: float) -> None:
+    same = (unknown_peers.c.ae_title == ae_title, unknown_peers.c.address == address)
+    last_at = session.execute(select(unknown_peers.c.last_seen_at).where(*same)).scalar_one_or_none()
+    if last_at is None or now - last_at >= STRANGER_TOLD_S:
+        publish(session, "peer_unknown", ae_title)
 
 
 def list_unknown(archive: Archive) -> list[UnknownPeer]:
@@ -279,6 +293,7 @@ def admit(
         values = _checked(ae_title=unknown.ae_title, host=host or unknown.address, allow=allow, **fields)
         peer = _add(session, principal, "peer_admit", values)
         session.execute(delete(unknown_peers).where(unknown_peers.c.id == unknown_id))
+        publish(session, "peer_unknown", unknown.ae_title)
         return peer
 
 
@@ -294,6 +309,7 @@ def forget_unknown(archive: Archive, principal: Principal, unknown_id: int) -> N
         unknown = _get_unknown(session, unknown_id)
         session.execute(delete(unknown_peers).where(unknown_peers.c.id == unknown_id))
         audit.record(session, principal, "peer_forget", object=f"{unknown.ae_title} at {unknown.address}")
+        publish(session, "peer_unknown", unknown.ae_title)
 
 
 def _get(session: Connection, peer_id: int) -> Peer:
@@ -321,6 +337,7 @@ def _add(session: Connection, principal: Principal, action: str, values: dict[st
         raise Conflict(f"a peer {values['ae_title']} at {values['host']} is known already") from error
     peer = _get(session, key)
     audit.record(session, principal, action, object=peer.ae_title, detail={"after": _told(peer)})
+    publish(session, "peer", peer.ae_title)
     return peer
 
 

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 STATUS: Final[list[tuple[type[errors.FilmlessError], HTTPStatus]]] = [
     (errors.NotRecognised, HTTPStatus.UNAUTHORIZED),
     (errors.NotAllowed, HTTPStatus.FORBIDDEN),
+    (errors.Gone, HTTPStatus.GONE),
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.NotAcceptable, HTTPStatus.NOT_ACCEPTABLE),
     (errors.Conflict, HTTPStatus.CONFLICT),

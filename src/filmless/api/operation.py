@@ -16,6 +16,7 @@ from filmless.api.errors import responses
 from filmless.api.models import administration as models
 from filmless.api.models.base import JobState
 from filmless.archive import Archive, jobs, problems, processes
+from filmless.archive.events import publish
 from filmless.archive.tables import conflicts, job_pauses, patients, refusals, series, studies
 from filmless.errors import Conflict, NotFound
 
@@ -131,6 +132,7 @@ def resolve_conflict(archive: Here, principal: Administrator, conflict_id: Confl
         )
         uid = row["sop_instance_uid"]
         audit.record(session, principal, "conflict_resolve", study_instance_uid=row["study_instance_uid"], object=uid)
+        publish(session, "conflict_resolved", uid, row["study_instance_uid"])
 
 
 @router.get("/refusals")

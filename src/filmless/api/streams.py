@@ -18,8 +18,9 @@ from starlette.concurrency import run_in_threadpool
 
 from filmless.access.policy import Action, explain, visible_studies
 from filmless.access.principal import Principal
-from filmless.archive import Archive
-from filmless.archive.events import Event, latest_id, read_since
+from filmless.archive import Archive, feed
+from filmless.archive.events import Event
+from filmless.archive.feed import START, Position, position_of
 from filmless.archive.tables import studies
 from filmless.errors import FilmlessError, Unavailable
 
@@ -37,6 +38,10 @@ BEHIND_MAX: Final = 500
 """Events that a listener may be behind; beyond that it is cut off, or told to fetch everything anew."""
 
 
+UNHEARD: Final = ("instance_stored",)
+"""Events that no screen listens for: `study` tells it what it needs to know."""
+
+
 class Broadcaster:
     """Reads new events once and hands them to every stream of this process."""
 
@@ -44,11 +49,11 @@ class Broadcaster:
         self._archive = archive
         self._queues: set[asyncio.Queue[Event | None]] = set()
         self._poller: asyncio.Task[None] | None = None
-        self._last_id = 0
+        self._position = START
         self._is_stopping = False
 
-    async def join(self) -> tuple[asyncio.Queue[Event | None], int]:
-        """Start to listen: gives a queue, and the id after which its events begin. A None in it means: cut off.
+    async def join(self) -> tuple[asyncio.Queue[Event | None], Position]:
+        """Start to listen: gives a queue, and the place after which its events begin. A None in it means: cut off.
 
         Raises
         ------
@@ -57,13 +62,13 @@ class Broadcaster:
         if self._is_stopping or len(self._queues) >= self._archive.settings.event_streams_max:
             raise Unavailable("too many screens listen for events", retry_after_s=30)
         if self._poller is None or self._poller.done():
-            last_id = await run_in_threadpool(self._latest)
+            position = await run_in_threadpool(self._newest)
             if self._poller is None or self._poller.done():  # another may have come first meanwhile
-                self._last_id = last_id
+                self._position = position
                 self._poller = asyncio.create_task(self._poll(), name="events")
         queue: asyncio.Queue[Event | None] = asyncio.Queue(BEHIND_MAX)
         self._queues.add(queue)
-        return queue, self._last_id
+        return queue, self._position
 
     def leave(self, queue: asyncio.Queue[Event | None]) -> None:
         """Stop to listen; the last one out stops the poller."""
@@ -82,7 +87,7 @@ class Broadcaster:
         while True:
             try:
                 for event in await run_in_threadpool(self._read):
-                    self._last_id = event.id
+                    self._position = position_of(event)
                     for queue in list(self._queues):
                         self._give(queue, event)
             except FilmlessError as error:
@@ -102,12 +107,13 @@ class Broadcaster:
         queue.put_nowait(None)
 
     def _read(self) -> list[Event]:
-        with self._archive.reading() as session:
-            return read_since(session, self._last_id, BEHIND_MAX)
+        with feed.reading(self._archive) as final:
+            return final.read_after(self._position, BEHIND_MAX, without=UNHEARD)
 
-    def _latest(self) -> int:
-        with self._archive.reading() as session:
-            return latest_id(session)
+    def _newest(self) -> Position:
+        with feed.reading(self._archive) as final:
+            newest = final.find_newest()
+        return START if newest is None else position_of(newest)
 
 
 async def stream(
@@ -119,7 +125,7 @@ async def stream(
     recognised_at = time.monotonic()
     try:
         yield b"retry: 2000\n\n"
-        if start_id is not None and start_id < position:
+        if start_id is not None:
             for line in await run_in_threadpool(_missed, archive, principal, start_id, position):
                 yield line
         while time.monotonic() < until:
@@ -165,10 +171,18 @@ def encode(event: Event) -> bytes:
     return f"id: {event.id}\nevent: {name}\ndata: {data}\n\n".encode()
 
 
-def _missed(archive: Archive, principal: Principal, start_id: int, end_id: int) -> list[bytes]:
+def _missed(archive: Archive, principal: Principal, start_id: int, end: Position) -> list[bytes]:
     """Write what a listener that comes back has missed, or that it was too much: then it must fetch everything anew."""
-    with archive.reading() as session:
-        events = [event for event in read_since(session, start_id, BEHIND_MAX + 1) if event.id <= end_id]
+    with feed.reading(archive) as final:
+        start = final.find_event(start_id)
+        if start is None:
+            return [_reset(end.id)] if start_id or end != START else []
+        after = final.read_after(position_of(start), BEHIND_MAX + 1, without=UNHEARD)
+    events = [event for event in after if position_of(event) <= end]
     if len(events) > BEHIND_MAX:
-        return [f'id: {end_id}\nevent: reset\ndata: {{"name": "reset", "key": ""}}\n\n'.encode()]
+        return [_reset(end.id)]
     return [encode(event) for event in events if may_hear(archive, principal, event)]
+
+
+def _reset(end_id: int) -> bytes:
+    return f'id: {end_id}\nevent: reset\ndata: {{"name": "reset", "key": ""}}\n\n'.encode()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from filmless.archive import Archive, events, jobs
+from filmless.archive import Archive, feed, jobs
 from filmless.archive.jobs import JobContext, Worker
 from filmless.archive.metadata import series_quiet
 from filmless.archive.processes import alive
@@ -58,7 +58,7 @@ def tidy(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
     now = time.time()
     with archive.transaction() as session:
         jobs.forget_finished(session, now - archive.settings.job_keep_s)
-        events.forget_before(session, now - archive.settings.event_keep_s)
+        feed.forget_before(session, now - archive.settings.event_keep_s)
         commitment.forget_reported(session, now - archive.settings.commitment_keep_s)
         sending.forget_sends(session, now - archive.settings.commitment_keep_s)
         ask_commitment.forget_settled(session, now - archive.settings.commitment_keep_s)

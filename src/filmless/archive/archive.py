@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from filmless.archive import feed
 from filmless.archive.blobs import open_store
 from filmless.archive.database import Database
 from filmless.archive.folders import make_folder
@@ -40,6 +41,9 @@ class Archive:
         database = Database(settings)
         try:
             database.migrate()
+            if not database.is_sqlite:
+                with database.transaction() as session:
+                    feed.mend_order(session)
             return cls(settings, database)
         except BaseException:
             database.close()

@@ -1,14 +1,17 @@
-"""Events: a name and a key, written in the transaction that caused them: who hears one refetches."""
+"""Events: a name and a key, written in the transaction that caused them: who hears one refetches.
+
+`feed` reads them, in the order in which they became final.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
-from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy import Connection, bindparam
 
 from filmless.archive.database import Prepared
 from filmless.archive.tables import events
@@ -21,6 +24,24 @@ logger = structlog.get_logger()
 
 _COALESCED_MAX = 4096
 
+NAMES: Final[dict[str, str]] = {
+    "instance_stored": "An instance was stored; the key is its SOP Instance UID.",
+    "series_stored": "The first instance of a series was stored; the key is the Series Instance UID.",
+    "series_completed": "Nothing more came for a series (series_quiet_s); again when more comes later.",
+    "study_stored": "The first instance of a study was stored; the key is the Study Instance UID.",
+    "study": "Something of a study changed; at most once a second for each study.",
+    "study_completed": "Nothing more came for any series of a study; again when more comes later.",
+    "conflict": "Other content came under a known SOP Instance UID, which is the key.",
+    "conflict_resolved": "A conflict was settled; the key is the SOP Instance UID.",
+    "peer": "A peer was added, changed or removed; the key is its AE title.",
+    "peer_unknown": "A stranger called (told once in 5 s) or was struck from the list; the key is its AE title.",
+    "job": "The state or progress of a job changed; the key is its number, or the queue that was paused or resumed.",
+    "job_parked": "A job was given up and waits for a person; the key is its number.",
+    "problem": "A problem was raised or settled; the key is its kind.",
+    "workitem": "A unified procedure step changed; the key is its SOP Instance UID.",
+}
+"""What is told, and what the key of each is. An event about no study is for administrators."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -31,6 +52,7 @@ class Event:
     name: str
     key: str
     study_instance_uid: str | None
+    transaction_id: int = 0
 
 
 _INSERT = Prepared(
@@ -95,24 +117,3 @@ class Coalescer:
                     self._published_at[key] = time.monotonic()
         except Unavailable as error:
             logger.info("events_not_published", name=self._name, reason=str(error))
-
-
-def read_since(session: Connection, last_id: int, limit: int = 500) -> list[Event]:
-    """Read the events after `last_id`, oldest first."""
-    rows = session.execute(
-        select(events.c.id, events.c.at, events.c.name, events.c.key, events.c.study_instance_uid)
-        .where(events.c.id > last_id)
-        .order_by(events.c.id)
-        .limit(limit)
-    )
-    return [Event(*row) for row in rows]
-
-
-def latest_id(session: Connection) -> int:
-    """The id of the newest event; 0 when there is none."""
-    return int(session.execute(select(func.max(events.c.id))).scalar() or 0)
-
-
-def forget_before(session: Connection, at: float) -> int:
-    """Delete the events before a time; returns how many."""
-    return session.execute(delete(events).where(events.c.at < at)).rowcount

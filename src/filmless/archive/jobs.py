@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 
 from filmless.archive.database import Insert, Prepared, insert_for
+from filmless.archive.events import publish
 from filmless.archive.tables import job_pauses, jobs, schedules
 from filmless.errors import FilmlessError, NotFound, Refused, Unavailable
 
@@ -129,7 +130,14 @@ def enqueue(
         "run_at": now if run_at is None else run_at,
         "created_at": now,
     }
-    return int(_ENQUEUE.run(session, values).fetchone()[0])
+    job_id = int(_ENQUEUE.run(session, values).fetchone()[0])
+    if key is None:  # one with a key is asked for again and again, and told of when it runs
+        _tell(session, job_id, name)
+    return job_id
+
+
+def _tell(session: Connection, job_id: int, name: str, event: str = "job") -> None:
+    publish(session, event, str(job_id))
 
 
 # What an administrator does with jobs.
@@ -174,6 +182,7 @@ def retry(session: Connection, job_id: int) -> None:
         .where(jobs.c.id == job_id)
         .values(state="waiting", attempts=0, run_at=time.time(), is_cancel_asked=0, error=None, finished_at=None)
     )
+    _tell(session, job_id, job.name)
 
 
 def cancel(session: Connection, job_id: int) -> None:
@@ -187,17 +196,20 @@ def cancel(session: Connection, job_id: int) -> None:
         )
     else:
         raise Refused(f"job {job_id} is {job.state}: there is nothing to cancel")
+    _tell(session, job_id, job.name)
 
 
 def pause(session: Connection, name: str, *, kind: str = "queue") -> None:
     """Start no more jobs of a queue or destination. Those that run go on."""
     if not is_paused(session, name, kind=kind):
         session.execute(job_pauses.insert().values(kind=kind, name=name, at=time.time()))
+        publish(session, "job", name)
 
 
 def resume(session: Connection, name: str, *, kind: str = "queue") -> None:
     """Start jobs of a paused queue or destination again."""
     session.execute(delete(job_pauses).where(job_pauses.c.kind == kind, job_pauses.c.name == name))
+    publish(session, "job", name)
 
 
 def is_paused(session: Connection, name: str, *, kind: str = "queue") -> bool:
@@ -268,6 +280,7 @@ class JobContext:
                 .where(jobs.c.id == self.job_id, jobs.c.owner == self.owner)
                 .values(progress=progress, progress_text=progress_text)
             )
+            _tell(session, self.job_id, self.name)
 
 
 class Worker:
@@ -371,7 +384,7 @@ class Worker:
                 if row is None:
                     return None
                 if row.state == "running" and self._is_last(row.name, row.attempts, row.created_at):
-                    _end(session, row.id, row.owner, "parked", f"its worker vanished {row.attempts} times")
+                    _end(session, row.id, row.name, row.owner, "parked", f"its worker vanished {row.attempts} times")
                     continue
                 session.execute(
                     update(jobs)
@@ -384,6 +397,7 @@ class Worker:
                         is_asked_again=0,
                     )
                 )
+                _tell(session, row.id, row.name)
             job = JobContext(self._archive, row.id, row.name, row.attempts + 1, owner, stop, row.created_at)
             return job, json.loads(row.args)
 
@@ -452,7 +466,7 @@ class Worker:
                 backoff_s = self._settings.job_backoff_s * 3.0 ** min(job.attempt - 1, 30)
                 wait_s = max(wait_s, min(backoff_s, self._settings.job_backoff_max_s))
         with self._archive.transaction() as session:
-            is_ours = _end(session, job.job_id, job.owner, state, error, wait_s)
+            is_ours = _end(session, job.job_id, job.name, job.owner, state, error, wait_s)
         logger.info("job_ended", job=job.job_id, name=job.name, state=state if is_ours else "taken over", error=error)
 
     def _keep_leases(self, are_done: threading.Event) -> None:
@@ -509,7 +523,7 @@ class Worker:
 
 
 def _end(
-    session: Connection, job_id: int, owner: str | None, state: str, error: str | None, wait_s: float = 0.0
+    session: Connection, job_id: int, name: str, owner: str | None, state: str, error: str | None, wait_s: float = 0.0
 ) -> bool:
     """End a claim, unless another worker has it by now: then False. A job with a key leaves no row when it is done."""
     now = time.time()
@@ -528,6 +542,9 @@ def _end(
         values["progress"] = 1.0
     if session.execute(update(jobs).where(jobs.c.id == job_id, jobs.c.owner == owner).values(values)).rowcount == 0:
         return False
+    _tell(session, job_id, name)
+    if state == "parked":
+        _tell(session, job_id, name, "job_parked")
     if state == "done":
         session.execute(delete(jobs).where(jobs.c.id == job_id, jobs.c.key.is_not(None), jobs.c.state == "done"))
     return True

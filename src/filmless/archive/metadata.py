@@ -114,7 +114,9 @@ def pack_series(archive: Archive, series_key: int) -> None:
 def series_quiet(archive: Archive, args: dict[str, Any], _job: JobContext) -> None:
     """The job that reception asks for: pack the series if it has been quiet, and tell of its study; else look later."""
     key = int(args["series_key"])
-    query = select(series.c.updated_at, studies.c.study_instance_uid).join(studies, studies.c.id == series.c.study_key)
+    query = select(
+        series.c.updated_at, series.c.series_instance_uid, series.c.study_key, studies.c.study_instance_uid
+    ).join(studies, studies.c.id == series.c.study_key)
     with archive.reading() as session:
         row = session.execute(query.where(series.c.id == key)).first()
     if row is None:
@@ -126,9 +128,18 @@ def series_quiet(archive: Archive, args: dict[str, Any], _job: JobContext) -> No
         return
     pack_series(archive, key)
     with archive.transaction() as session:
+        publish(session, "series_completed", row.series_instance_uid, row.study_instance_uid)
+        if not _is_awaited(session, row.study_key):
+            publish(session, "study_completed", row.study_instance_uid, row.study_instance_uid)
         publish(session, "study", row.study_instance_uid, row.study_instance_uid)
         study = {"study_instance_uid": row.study_instance_uid}
         enqueue(session, "study_quiet", study, key=f"study_quiet:{row.study_instance_uid}")
+
+
+def _is_awaited(session: Connection, study_key: int) -> bool:
+    """Whether a series of the study has headers that are not packed yet: its own job will come."""
+    query = select(headers.c.instance_key).join(series, series.c.id == headers.c.series_key)
+    return session.execute(query.where(series.c.study_key == study_key).limit(1)).first() is not None
 
 
 @dataclass(frozen=True, slots=True)

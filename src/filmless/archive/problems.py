@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, select
 
 from filmless.archive.database import insert_for
+from filmless.archive.events import publish
 from filmless.archive.tables import problems
 
 
@@ -24,8 +25,11 @@ class Problem:
 
 
 def raise_problem(session: Connection, kind: str, key: str, what: str, what_to_do: str) -> None:
-    """Record a problem, or that it is still there."""
+    """Record a problem, or that it is still there. The first time is an event."""
     now = time.time()
+    known = select(problems.c.kind).where(problems.c.kind == kind, problems.c.key == key)
+    if session.execute(known).first() is None:
+        publish(session, "problem", kind)
     statement = insert_for(session)(problems).values(
         kind=kind, key=key, what=what, what_to_do=what_to_do, at=now, last_at=now
     )
@@ -38,7 +42,8 @@ def raise_problem(session: Connection, kind: str, key: str, what: str, what_to_d
 
 def settle_problem(session: Connection, kind: str, key: str) -> None:
     """Take a problem back; one that was not raised is no error."""
-    session.execute(delete(problems).where(problems.c.kind == kind, problems.c.key == key))
+    if session.execute(delete(problems).where(problems.c.kind == kind, problems.c.key == key)).rowcount:
+        publish(session, "problem", kind)
 
 
 def count_problems(session: Connection) -> dict[str, int]:

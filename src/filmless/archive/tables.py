@@ -217,6 +217,8 @@ events = Table(
     Column("name", String(64), nullable=False),
     Column("key", Text, nullable=False),
     Column("study_instance_uid", Text),
+    Column("transaction_id", BigInteger, nullable=False, server_default="0"),  # PostgreSQL: of the writer; see feed.py
+    Index("ix_events_transaction_id", "transaction_id", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import structlog
-from sqlalchemy import Connection, Delete, delete, select
+from sqlalchemy import Connection, select
 
 from filmless.access import audit
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.archive.events import publish
-from filmless.archive.problems import raise_problem
+from filmless.archive.problems import raise_problem, settle_problem
 from filmless.archive.tables import problems
 from filmless.archive.walks import Stored, find_stored
 from filmless.errors import NotFound
@@ -71,8 +70,9 @@ def examine(
 def tell(session: Connection, principal: Principal, finding: Finding) -> None:
     """Raise the problem of an instance; the first time also in the audit trail and to the screens."""
     is_new = not _is_known(session, finding.sop_instance_uid, finding.kind)
-    others = [kind for kind in KINDS if kind != finding.kind]
-    session.execute(_problems_of(finding.sop_instance_uid, *others))
+    for other in KINDS:
+        if other != finding.kind:
+            settle_problem(session, other, finding.sop_instance_uid)
     state = "are gone" if finding.kind == "missing" else "do not match their digest"
     raise_problem(
         session,
@@ -89,14 +89,15 @@ def tell(session: Connection, principal: Principal, finding: Finding) -> None:
 
 def settle(session: Connection, principal: Principal, stored: Stored, *, action: str = "blob_good_again") -> None:
     """Take the problem of an instance back: its bytes are what was received."""
-    session.execute(_problems_of(stored.sop_instance_uid, *KINDS))
+    forget(session, stored.sop_instance_uid)
     finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, "damaged")
     _record(session, principal, action, "success", stored.study_instance_uid, finding)
 
 
 def forget(session: Connection, sop_instance_uid: str) -> None:
     """Take the problem of an instance back that is no longer kept."""
-    session.execute(_problems_of(sop_instance_uid, *KINDS))
+    for kind in KINDS:
+        settle_problem(session, kind, sop_instance_uid)
 
 
 def known_findings(session: Connection, seen_before: float, limit: int) -> list[str]:
@@ -121,10 +122,6 @@ def _is_known(session: Connection, sop_instance_uid: str, *kinds: str) -> bool:
     return session.execute(query).first() is not None
 
 
-def _problems_of(sop_instance_uid: str, *kinds: str) -> Delete:
-    return delete(problems).where(problems.c.kind.in_(kinds), problems.c.key == sop_instance_uid)
-
-
 def _record(
     session: Connection,
     principal: Principal,
@@ -142,4 +139,3 @@ def _record(
         object=finding.sop_instance_uid,
         detail={"blob": finding.blob},
     )
-    publish(session, "problem", study_instance_uid)  # for administrators: it is about no study that others may open

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, Table, bindparam, delete, func, select, 
 
 from filmless.archive import Archive
 from filmless.archive.database import Insert, Prepared, insert_for
-from filmless.archive.events import Coalescer
+from filmless.archive.events import Coalescer, publish
 from filmless.archive.jobs import enqueue
 from filmless.archive.levels import PATIENT_TAGS, SERIES_TAGS, STUDY_TAGS
 from filmless.archive.metadata import dumps
@@ -155,6 +155,7 @@ class Recorder:
     ) -> None:
         self.facts = facts
         self._at = at
+        self._is_new = at is None  # else an index is rebuilt of what was told long ago
         self._archive = archive
         self._known = known_of(archive)
         self._study_signature = facts.signature(_PATIENT_AND_STUDY_TAGS)
@@ -223,7 +224,7 @@ class Recorder:
         _INSERT_HEADER.run(session, {"instance_key": key, "series_key": place.series_key, "data": facts.header_data})
         if facts.frame_table is not None:
             _INSERT_FRAME_TABLE.run(session, {"instance_key": key, "data": facts.frame_table})
-        self._known.study_events.publish(self._archive, session, facts.study_instance_uid, facts.study_instance_uid)
+        self._tell(session)
         return Learned(
             series=place,
             study_signature=self._study_signature,
@@ -232,6 +233,16 @@ class Recorder:
             pack_asked_at=self._ask_to_pack(session, place, now),
             flags=flags,
         )
+
+    def _tell(self, session: Connection) -> None:
+        facts = self.facts
+        if self._is_new and self._archive.settings.instance_events:
+            publish(session, "instance_stored", facts.sop_instance_uid, facts.study_instance_uid)
+        self._known.study_events.publish(self._archive, session, facts.study_instance_uid, facts.study_instance_uid)
+
+    def _tell_of_new(self, session: Connection, name: str, uid: str) -> None:
+        if self._is_new:
+            publish(session, name, uid, self.facts.study_instance_uid)
 
     def _ask_to_pack(self, session: Connection, place: _Series, now: float) -> float:
         """Move the job that packs the series to when it will have been quiet for long enough.
@@ -269,6 +280,8 @@ class Recorder:
             }
             row = _insert_or_find(session, series, values, query)
             _count_series(session, study.id)
+            if row.created_at == now:
+                self._tell_of_new(session, "series_stored", facts.series_instance_uid)
         else:
             merged = _merged(row.attributes, attributes)
             if merged is not None:
@@ -296,6 +309,7 @@ class Recorder:
             }
             row = _insert_or_find(session, studies, values, query)
             if row.created_at == now:
+                self._tell_of_new(session, "study_stored", facts.study_instance_uid)
                 return row
         patient = (row.patient_id, row.issuer_of_patient_id)
         values = {}

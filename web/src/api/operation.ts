@@ -19,7 +19,6 @@ export const jobsQuery = (state: JobState | undefined) =>
     initialPageParam: FIRST,
     getNextPageParam: (last) => last.nextCursor,
     placeholderData: keepPreviousData,
-    refetchInterval: 3_000,
   });
 
 export function retryJob(jobId: number): Promise<void> {
@@ -51,7 +50,6 @@ export const conflictsQuery = infiniteQueryOptions({
     unwrap(client.GET('/conflicts', { params: { query: { cursor: toNumber(pageParam) } }, signal })),
   initialPageParam: FIRST,
   getNextPageParam: (last) => last.nextCursor,
-  refetchInterval: 10_000,
 });
 
 export function resolveConflict(conflictId: number): Promise<void> {

@@ -46,7 +46,6 @@ export const unknownPeersQuery = queryOptions({
   queryKey: ['peers', 'unknown'],
   queryFn: async ({ signal }): Promise<UnknownPeer[]> =>
     (await unwrap(client.GET('/peers/unknown', { signal }))).items,
-  refetchInterval: 5_000,
 });
 
 export function admitPeer(unknownId: number, admission: Omit<PeerFields, 'aeTitle'>): Promise<Peer> {

@@ -24,6 +24,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Changes
+         * @description List what happened after a cursor, the oldest first; without one, from the oldest that is kept.
+         *
+         *     Each change comes at least once and none is left out, also when the transactions of several writers overlap. Keep
+         *     the `cursor` of the answer, or of the last change that was dealt with, and give it back as `since`. Changes of
+         *     studies go to those who may see them, all others to administrators. A cursor older than the setting
+         *     `event_keep_s` is answered with 410, which says how to start over. `wait_s` holds the answer back until there is
+         *     a change, at most for the setting `changes_wait_max_s`.
+         */
+        get: operations["listChanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/conflicts": {
         parameters: {
             query?: never;
@@ -743,6 +769,21 @@ export interface components {
             items: components["schemas"]["AuditEntry"][];
             nextCursor: string | null;
         };
+        /** @description Something that happened: what kind of thing (`name`), to what (`key`), and the cursor just after it. */
+        Change: {
+            /** Format: date-time */
+            at: string;
+            cursor: string;
+            key: string;
+            name: string;
+            studyInstanceUid: string | null;
+        };
+        /** @description A page of the change feed, the oldest first. `cursor` goes on after all that was looked at. */
+        Changes: {
+            cursor: string;
+            hasMore: boolean;
+            items: components["schemas"]["Change"][];
+        };
         /** @description An instance that came a second time with other bytes. The first is kept, the second set aside. */
         ConflictRow: {
             /** Format: date-time */
@@ -1245,6 +1286,97 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listChanges: {
+        parameters: {
+            query?: {
+                /** @description The cursor of an earlier answer; `latest`: only what comes from now on. */
+                since?: string | null;
+                limit?: number;
+                /** @description Only changes of this name; repeatable. */
+                name?: string[] | null;
+                /** @description Wait so long for a change. */
+                wait_s?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Changes"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };

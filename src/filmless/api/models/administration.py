@@ -326,6 +326,24 @@ class AuditPage(Answer):
     next_cursor: str | None
 
 
+class Change(Answer):
+    """Something that happened: what kind of thing (`name`), to what (`key`), and the cursor just after it."""
+
+    cursor: str
+    at: datetime
+    name: str
+    key: str
+    study_instance_uid: str | None
+
+
+class Changes(Answer):
+    """A page of the change feed, the oldest first. `cursor` goes on after all that was looked at."""
+
+    items: list[Change]
+    cursor: str
+    has_more: bool
+
+
 class Process(Answer):
     """A process of Filmless and its last sign of life."""
 

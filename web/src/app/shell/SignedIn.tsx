@@ -18,6 +18,15 @@ const GATHER_MS = 700;
 /** A study that no list shows, perhaps because the search leaves it out, makes them be read again this often at most. */
 const UNSHOWN_MS = 10_000;
 
+/** What else is read again when something happens: queries by the first word of their key. Only shown ones are read. */
+const READ_AGAIN: Readonly<Record<string, readonly string[]>> = {
+  job: ['jobs'],
+  peer: ['peers'],
+  peer_unknown: ['peers'],
+  conflict: ['conflicts', 'storage'],
+  conflict_resolved: ['conflicts', 'storage'],
+};
+
 /** Everything behind the sign-in hears what happens in the archive, and knows the global keys. */
 export function SignedIn() {
   useLiveUpdates();
@@ -39,7 +48,9 @@ function useLiveUpdates(): void {
     const { setConnection, noteArrivals } = useLive.getState();
     const changed = new Set<string>();
     const askedAt = new Map<string, number>();
+    const stale = new Set<string>();
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let staleTimer: ReturnType<typeof setTimeout> | undefined;
     let isRefreshing = false;
 
     const isDue = (uid: string): boolean => {
@@ -74,8 +85,20 @@ function useLiveUpdates(): void {
       timer ??= setTimeout(() => void refresh(), GATHER_MS);
     };
 
-    const stop = listenToEvents(['study'], {
-      onEvent: ({ key }) => {
+    const readAgain = () => {
+      staleTimer = undefined;
+      const keys = [...stale];
+      stale.clear();
+      for (const key of keys) void queries.invalidateQueries({ queryKey: [key] });
+    };
+
+    const stop = listenToEvents(['study', ...Object.keys(READ_AGAIN)], {
+      onEvent: ({ name, key }) => {
+        if (name !== 'study') {
+          READ_AGAIN[name]?.forEach((one) => stale.add(one));
+          staleTimer ??= setTimeout(readAgain, GATHER_MS);
+          return;
+        }
         changed.add(key);
         schedule();
       },
@@ -85,12 +108,13 @@ function useLiveUpdates(): void {
         if (connection === 'lost') void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
       },
       onGap: () => {
-        void queries.invalidateQueries({ queryKey: ['studies'] });
-        void queries.invalidateQueries({ queryKey: ['study'] });
+        const missed = new Set(['studies', 'study', ...Object.values(READ_AGAIN).flat()]);
+        for (const key of missed) void queries.invalidateQueries({ queryKey: [key] });
       },
     });
     return () => {
       clearTimeout(timer);
+      clearTimeout(staleTimer);
       stop();
     };
   }, [queries]);
