@@ -148,6 +148,11 @@ class Settings(BaseSettings):
     stow_metadata_max_bytes: int = Field(
         32 << 20, description="Longest metadata (JSON or XML) in one STOW-RS request.", ge=1 << 16
     )
+    stow_metadata_values_max: int = Field(
+        4_000_000,
+        description="Most values in the metadata of one STOW-RS request; an attribute or item counts like some.",
+        ge=10_000,
+    )
     stow_metadata_instances_max: int = Field(
         10_000, description="Most instances of metadata in one STOW-RS request.", ge=1
     )

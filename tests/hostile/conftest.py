@@ -27,6 +27,7 @@ def hostile_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
         "series_quiet_s": 0.5,
         "stow_failures_max": 50,
         "elements_max": 200_000,
+        "stow_metadata_values_max": 400_000,
         "inflate_max_bytes": 256 * MIB,
         "sign_in_attempts_per_address_max": 1000,
     }

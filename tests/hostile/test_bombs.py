@@ -297,3 +297,15 @@ def test_the_requestor_does_not_read_a_deflated_answer_over_the_limit() -> None:
     with pytest.raises(Refused, match="inflates to more than"):
         decode(bomb, make.DEFLATED, limits=Limits().of_identifiers())
     assert "of_identifiers" in client.Requestor._next_of.__code__.co_names
+
+
+def test_a_report_of_very_many_items_is_a_page_within_bounds(target: Target) -> None:
+    """What is read of a data set is bounded, and so is what is drawn of it."""
+    ds = make.text_report()
+    item = ds.ContentSequence[0]
+    ds.ContentSequence = [item] * 8000
+    with target.unharmed(grows_mib=160):
+        assert target.stow(make.part10(ds)).status == 200
+        reply = target.ask("GET", f"{target.path_of(ds)}/rendered", {"Accept": "text/html"})
+        assert reply.status == 200 or (reply.status in {400, 404, 406} and b"report" in reply.body)
+        assert len(reply.body) < 16 * MIB

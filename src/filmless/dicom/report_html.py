@@ -9,15 +9,21 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterator, Mapping
-from html import escape
+from html import escape as escape_markup
 from itertools import groupby
 from typing import Final
 
 from filmless.dicom.report import Code, ContentItem, Reference, Report
-from filmless.dicom.report_text import unit_of, value_of
+from filmless.dicom.report_text import printable, unit_of, value_of
 from filmless.dicom.uids import name_of
 
 _FRAMES_LINKED: Final = 24
+
+
+def escape(text: str) -> str:
+    """Write a text of the data set so that it is a text to a browser and to a terminal."""
+    return escape_markup(printable(text))
+
 
 STYLE: Final = """
 :root{color-scheme:dark;--bg:#0c0f11;--surface:#13181c;--line:#262e34;--text:#d9e0e4;--soft:#b6c0c6;--dim:#94a1a9;

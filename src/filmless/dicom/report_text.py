@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from filmless.dicom.report import ContentItem, Report
 
 _SYMBOLS: Final = {"[hnsf'U]": "HU", "mm2": "mm²", "cm2": "cm²", "mm3": "mm³", "cm3": "cm³", "Cel": "°C", "um": "µm"}
+
+
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # not TAB, LF and CR
+
+
+def printable(text: str) -> str:
+    """Put U+FFFD in the place of control characters: an escape sequence would be obeyed by a terminal."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def value_of(item: ContentItem) -> str:
@@ -32,7 +41,7 @@ def to_text(report: Report) -> str:
     lines += [f"{label}: {value}" for label, value in (*report.facts, *report.study_facts)]
     lines += ["", *(f"NOTE: {cut}" for cut in report.cuts)]
     _write(report.root, 0, lines)
-    return "\n".join(lines).rstrip() + "\n"
+    return printable("\n".join(lines).rstrip()) + "\n"
 
 
 def _write(item: ContentItem, depth: int, lines: list[str]) -> None:

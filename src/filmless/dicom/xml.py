@@ -27,6 +27,7 @@ _FLOATS: Final = frozenset({"FL", "FD"})
 _OTHER_NUMBERS: Final = {"nan": "NaN", "inf": "inf", "-inf": "-inf"}
 _VALUES_MAX: Final = 1_000_000
 _PIECE_BYTES: Final = 1 << 18
+_ATTRIBUTE_COST: Final = 4  # as many as JSON has commas and brackets for one
 
 # What XML 1.0 cannot say at all; a data set may have any of it in a text (XML 1.0 2.2).
 _IMPOSSIBLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -131,7 +132,7 @@ def _text(vr: str, value: Any) -> str:
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def from_xml(data: bytes) -> JsonDataset:
+def from_xml(data: bytes, *, values_max: int = 4_000_000) -> JsonDataset:
     """Read one Native DICOM Model document as DICOM JSON.
 
     IS and DS keep their text, so that what is written from it has the digits that were sent. Private attributes get
@@ -139,9 +140,10 @@ def from_xml(data: bytes) -> JsonDataset:
 
     Raises
     ------
-    Refused: it is no XML, has a DOCTYPE, is no Native DICOM Model, or is nested too deep.
+    Refused: it is no XML, has a DOCTYPE, is no Native DICOM Model, is nested too deep, or has more than `values_max`
+    values; numbers that are left out count, and an attribute as `_ATTRIBUTE_COST`.
     """
-    target = _Model()
+    target = _Model(values_max)
     parser = etree.XMLParser(
         target=target, resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
     )
@@ -196,7 +198,8 @@ class _Level:
 class _Model:
     """What lxml calls as it reads: `start`, `data`, `end`, `close`. Keeps only the way from the root to here."""
 
-    def __init__(self) -> None:
+    def __init__(self, values_max: int) -> None:
+        self._values_max = self._values_left = values_max
         self._path: list[str] = []
         self._levels: list[_Level] = []
         self._attributes: list[dict[str, Any]] = []
@@ -215,6 +218,7 @@ class _Model:
             raise Refused(f"<{kind[:40]}> has no place in <{parent or 'the document'}> of a Native DICOM Model")
         self._path.append(kind)
         self._text = []
+        self._spend(_ATTRIBUTE_COST if kind == "DicomAttribute" else 1)
         if kind == "NativeDicomModel":
             self._levels.append(_Level())
         elif kind == "DicomAttribute":
@@ -234,6 +238,11 @@ class _Model:
             self._name[kind] = {}
         if kind in {"Item", "PersonName", "Value"}:
             self._numbers.append(_number(given, kind, self._attributes[-1]))
+
+    def _spend(self, count: int) -> None:
+        self._values_left -= count
+        if self._values_left < 0:
+            raise Refused(f"the XML has more than {self._values_max} values")
 
     def _begin_attribute(self, given: dict[str, str]) -> None:
         tag = _tag_of(given)
@@ -273,6 +282,7 @@ class _Model:
         place = self._numbers.pop() - 1
         if place > len(values) + 1000:
             raise Refused(f"a value has the number {place + 1}; there are {len(values)} before it")
+        self._spend(max(place - len(values), 0))
         values.extend([None] * (place + 1 - len(values)))
         values[place] = value
 

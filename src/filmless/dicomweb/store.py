@@ -185,8 +185,9 @@ class _Whole:
 class Outcome:
     """What became of the parts, written as the Store Instances Response Module (PS3.18 annex I)."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self, service: str, failures_max: int) -> None:
         self._service = service
+        self._failures_max = failures_max
         self.stored: list[dict[str, Any]] = []
         self.failed: list[dict[str, Any]] = []
         self.others: list[dict[str, Any]] = []
@@ -225,6 +226,23 @@ class Outcome:
             self.failed.append({**_reference(class_uid, instance_uid), **entry})
         else:
             self.others.append(entry)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much failed that the rest is not worth reading."""
+        return len(self.failed) + len(self.others) >= self._failures_max
+
+    def end_early(self) -> None:
+        """Say that the rest was not read; when nothing was stored, that is the answer.
+
+        Raises
+        ------
+        TooLarge
+        """
+        unread = TooLarge(f"{self._failures_max} parts failed; the rest was not read (stow_failures_max)")
+        if not self.stored:
+            raise unread
+        self.add_failed(unread, "", "")
 
     @property
     def status(self) -> int:
@@ -306,7 +324,7 @@ class _Store:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.archive.settings.stow_requests_max)
         pipe = BodyPipe(length_max)
-        outcome = Outcome(service_url(self.archive, request))
+        outcome = Outcome(service_url(self.archive, request), self.archive.settings.stow_failures_max)
         async with self._limiter:
             feeding = asyncio.ensure_future(pipe.feed(receive_message))
             try:
@@ -342,7 +360,6 @@ class _Store:
     def _read_instances(
         self, coming: _Coming, principal: Principal, study: str | None, name: str, outcome: Outcome
     ) -> None:
-        failures_max = self.archive.settings.stow_failures_max
         for stream in _streams(coming.pipe, coming.boundary):
             head = _Head(stream)
             try:
@@ -358,11 +375,8 @@ class _Store:
                 outcome.add_failed(error, *_identity(head.head))
             else:
                 outcome.add_stored(receipt, [])
-            if len(outcome.failed) + len(outcome.others) >= failures_max:
-                unread = TooLarge(f"{failures_max} parts failed; the rest was not read (stow_failures_max)")
-                if not outcome.stored:
-                    raise unread
-                outcome.add_failed(unread, "", "")
+            if outcome.is_full:
+                outcome.end_early()
                 return
 
 

@@ -36,6 +36,9 @@ _READ_BYTES: Final = 1 << 20
 class Results(Protocol):
     """Where the fate of each instance is noted."""
 
+    @property
+    def is_full(self) -> bool: ...
+    def end_early(self) -> None: ...
     def add_stored(self, receipt: Receipt, warnings: list[str]) -> None: ...
     def add_failed(self, error: BaseException, class_uid: str, instance_uid: str) -> None: ...
 
@@ -99,6 +102,9 @@ class MetadataRequest:
                     self._take_metadata(part.read, media_type)
                 else:
                     self._take_bulk(part, media_type, parameters)
+                if self._results.is_full:
+                    self._results.end_early()
+                    return
             self._give_up()
         finally:
             for spooled in self._spooled.values():
@@ -114,7 +120,9 @@ class MetadataRequest:
     def _take_metadata(self, read: Callable[[int], bytes], media_type: str) -> None:
         text = self._read_metadata(read)
         try:
-            datasets = [from_xml(text)] if media_type == DICOM_XML else _read_json(text)
+            values_max = self._archive.settings.stow_metadata_values_max
+            is_xml = media_type == DICOM_XML
+            datasets = [from_xml(text, values_max=values_max)] if is_xml else _read_json(text, values_max)
         except Refused as error:
             record_refusal(self._archive, self._principal, str(error), request=self._request)
             self._results.add_failed(error, "", "")
@@ -281,13 +289,17 @@ class _Pieces:
         return taken
 
 
-def _read_json(text: bytes) -> list[JsonDataset]:
+def _read_json(text: bytes, values_max: int) -> list[JsonDataset]:
     """Read the DICOM JSON model: a list of data sets; one by itself is taken too.
 
     Raises
     ------
     Refused
     """
+    # Three bytes, as in "{},", may take a hundred when they are read: they are counted before. A comma in a text counts
+    # too, which costs nobody anything.
+    if sum(map(text.count, (b",", b"[", b"{"))) > values_max:
+        raise Refused(f"the metadata have more than {values_max} values (stow_metadata_values_max)")
     try:
         found: Any = orjson.loads(text)
     except orjson.JSONDecodeError as error:
