@@ -10,6 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+def on_what(is_scaled: bool) -> str:
+    """The shape of Filmless that a report is about, in words."""
+    return "; Filmless on PostgreSQL and S3" if is_scaled else "; Filmless on SQLite and disk"
+
+
 @dataclass
 class Line:
     """One comparison; the ratio says how many times better ours is, whichever way the figures run."""

@@ -35,6 +35,7 @@ class Server:
     process: subprocess.Popen[bytes]
     ready_s: float
     folder: Path
+    database_url: str = ""
 
     def cpu_ms(self) -> tuple[float, float]:
         """Processor time so far, in user code and in the system, of all its processes."""
@@ -138,7 +139,7 @@ def orthanc(folder: Path, sink_port: int) -> Iterator[Server]:
         _stop(process)
 
 
-def command(folder: Path, *words: str, typed: str = "") -> str:
+def command(folder: Path, *words: str, typed: str = "", **settings: str) -> str:
     """Run one command of Filmless on a data folder and give its standard output."""
     done = subprocess.run(
         [sys.executable, "-m", "filmless", *words, "--data", str(folder)],
@@ -146,18 +147,19 @@ def command(folder: Path, *words: str, typed: str = "") -> str:
         capture_output=True,
         check=False,
         timeout=120,
-        env=_environment(),
+        env=_environment(settings),
     )
     if done.returncode:
         raise RuntimeError(f"filmless {' '.join(words)}: {done.stderr.decode(errors='replace')[-2000:]}")
     return done.stdout.decode().strip()
 
 
-def _environment() -> dict[str, str]:
-    """The caller's environment without settings of another Filmless."""
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    """The caller's environment with these settings and none of another Filmless."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FILMLESS_")}
     source = Path(__file__).resolve().parent.parent / "src"
-    return kept | {"PYTHONPATH": str(source), "FILMLESS_LOG_LEVEL": "warning"}
+    given = {f"FILMLESS_{name.upper()}": value for name, value in settings.items()}
+    return kept | {"PYTHONPATH": str(source), "FILMLESS_LOG_LEVEL": "warning"} | given
 
 
 @contextlib.contextmanager
@@ -165,11 +167,12 @@ def filmless(folder: Path, sink_port: int, **settings: str) -> Iterator[Server]:
     """Filmless as `filmless serve` starts it, with one administrator, the load client and the sink as peers."""
     folder.mkdir()
     data = folder / "data"
-    command(data, "user", "add", "bench", "--role", "administrator", "--password-stdin", typed="a long password 1\n")
-    token = command(data, "token", "add", "--user", "bench").splitlines()[-1]
-    allowed = "store,query,retrieve,echo"
-    command(data, "peer", "add", "LOAD", "--host", "127.0.0.1", "--port", str(sink_port), "--allow", allowed)
-    command(data, "peer", "add", SINK_AE, "--host", "127.0.0.1", "--port", str(sink_port), "--allow", allowed)
+    person = ("user", "add", "bench", "--role", "administrator", "--password-stdin")
+    command(data, *person, typed="a long password 1\n", **settings)
+    token = command(data, "token", "add", "--user", "bench", **settings).splitlines()[-1]
+    for peer in ("LOAD", SINK_AE):
+        where = ("--host", "127.0.0.1", "--port", str(sink_port), "--allow", "store,query,retrieve,echo")
+        command(data, "peer", "add", peer, *where, **settings)
     with serve(data, folder / "log.txt", token, **settings) as server:
         yield server
 
@@ -179,19 +182,19 @@ def serve(data: Path, log: Path, token: str, **settings: str) -> Iterator[Server
     """Start Filmless on a data folder that is set up."""
     http, dicom = free_port(), free_port()
     words = ["--data", str(data), "--http", f"127.0.0.1:{http}", "--dicom", f"127.0.0.1:{dicom}"]
-    environment = _environment() | {f"FILMLESS_{name.upper()}": value for name, value in settings.items()}
     began = time.perf_counter()
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "filmless", "serve", *words, "--ae-title", "FILMLESS"],
             stdout=output,
             stderr=output,
-            env=environment,
+            env=_environment(settings),
         )
     try:
         _wait(f"http://127.0.0.1:{http}/readyz", process, dicom, log)
         ready = time.perf_counter() - began
         web = Web("127.0.0.1", http, "/dicomweb", {"Authorization": f"Bearer {token}"})
-        yield Server("Filmless", Peer("127.0.0.1", dicom, "FILMLESS"), web, process, ready, data)
+        database_url = settings.get("database_url", f"sqlite:///{data}/filmless.db")
+        yield Server("Filmless", Peer("127.0.0.1", dicom, "FILMLESS"), web, process, ready, data, database_url)
     finally:
         _stop(process)

@@ -1,6 +1,6 @@
 """C-STORE, C-MOVE and C-GET: Filmless and Orthanc side by side on the same data, with the targets beside the figures.
 
-    python benchmarks/store.py [--quick] [--json FILE] [--folder DIR]
+    python benchmarks/store.py [--quick] [--scaled] [--json FILE] [--folder DIR]
 
 Both are durable (Orthanc: SyncStorageArea, SQLite; Filmless as it comes), on loopback and on one disk. They take turns,
 round after round, and the median round counts, so that a busy moment of the machine does not decide.
@@ -18,7 +18,8 @@ import servers
 from bare import bare_loop
 from data import Source
 from load import Run, Sink, get, move, store
-from report import Line, Report
+from report import Line, Report, on_what
+from scaled import scaled
 
 from dimse import Peer
 
@@ -63,17 +64,21 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the time, for a first look")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--folder", type=Path, help="make the archives below this folder (a disk), not the default one")
+    parser.add_argument(
+        "--scaled", action="store_true", help="Filmless on PostgreSQL and S3 instead of SQLite and disk"
+    )
     args = parser.parse_args()
     rounds, seconds = (1, 1.0) if args.quick else (3, 3.0)
     missing = servers.orthanc_problem()
-    report = Report("Receiving and sending, DIMSE")
+    report = Report("Receiving and sending, DIMSE" + on_what(args.scaled))
     if missing:
         report.note(f"Orthanc is not measured: {missing}")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=args.folder)))
+        shape = stack.enter_context(scaled(folder / "scaled")) if args.scaled else {}
         sink = Sink()
         stack.callback(sink.close)
-        ours = stack.enter_context(servers.filmless(folder / "filmless", sink.port))
+        ours = stack.enter_context(servers.filmless(folder / "filmless", sink.port, **shape))
         started = {"Filmless": ours}
         if not missing:
             started["Orthanc"] = stack.enter_context(servers.orthanc(folder / "orthanc", sink.port))
