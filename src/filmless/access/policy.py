@@ -44,7 +44,8 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 }
 
 PEER_SERVICES: Final = frozenset(
-    action.value for action in (Action.ECHO, Action.STORE, Action.QUERY, Action.RETRIEVE, Action.COMMIT)
+    action.value
+    for action in (Action.ECHO, Action.STORE, Action.QUERY, Action.RETRIEVE, Action.COMMIT, Action.WORKLIST)
 )
 """What a peer can be allowed. Being sent to is no right of the peer's: who sends needs `send` or `retrieve`."""
 

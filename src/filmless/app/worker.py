@@ -18,6 +18,8 @@ from filmless.routing import ask_commitment, availability, commitment, sending
 from filmless.store.scrub import SLICE_S, scrub_job
 from filmless.store.sweep import sweep_job
 from filmless.store.verify import verify_job
+from filmless.worklist.reports import SEND_JOB
+from filmless.worklist.telling import send_workitem_reports
 from filmless.worklist.tidying import tidy_worklist
 
 TIDY_INTERVAL_S = 3600.0
@@ -49,7 +51,8 @@ def make_worker(archive: Archive) -> Worker:
         },
         keeps_trying_s=dict.fromkeys(
             ("ask_commitment", "commitment_report", "notify_availability"), settings.commitment_retry_s
-        ),
+        )
+        | {SEND_JOB: settings.workitem_report_keep_s},
     )
 
 
@@ -74,6 +77,7 @@ FUNCTIONS: dict[str, JobFunction] = {
     "scrub": scrub_job,
     "notify_availability": availability.notify_availability,
     "send_study": sending.send_study,
+    SEND_JOB: send_workitem_reports,
     "study_quiet": availability.study_quiet,
     "sweep": sweep_job,
     "tidy": tidy,

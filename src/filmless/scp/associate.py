@@ -19,7 +19,7 @@ from filmless.dimse.pdus import ContextAnswer, ExtendedNegotiation, ProposedCont
 from filmless.dimse.server import Accept, Caller, Reject
 from filmless.errors import Unavailable
 from filmless.routing.commitment import PUSH_MODEL
-from filmless.scp import find
+from filmless.scp import find, worklist
 from filmless.scp.retrieving import (
     COMPOSITE_INSTANCE_GET,
     COMPOSITE_INSTANCE_MOVE,
@@ -32,17 +32,26 @@ log = structlog.get_logger()
 
 VERIFICATION = "1.2.840.10008.1.1"
 
-SERVICES: dict[str, tuple[Action, frozenset[int]]] = (
-    {VERIFICATION: (Action.ECHO, frozenset({commands.C_ECHO_RQ}))}
-    | {uid: (Action.QUERY, frozenset({commands.C_FIND_RQ})) for uid in find.MODELS}
-    | {uid: (Action.RETRIEVE, frozenset({commands.C_MOVE_RQ})) for uid in (*MOVE_MODELS, COMPOSITE_INSTANCE_MOVE)}
+_READS_WORKLIST = frozenset({Action.QUERY, Action.WORKLIST})
+
+SERVICES: dict[str, tuple[frozenset[Action], frozenset[int]]] = (
+    {VERIFICATION: (frozenset({Action.ECHO}), frozenset({commands.C_ECHO_RQ}))}
+    | {uid: (frozenset({Action.QUERY}), frozenset({commands.C_FIND_RQ})) for uid in find.MODELS}
     | {
-        uid: (Action.RETRIEVE, frozenset({commands.C_GET_RQ}))
+        uid: (frozenset({Action.RETRIEVE}), frozenset({commands.C_MOVE_RQ}))
+        for uid in (*MOVE_MODELS, COMPOSITE_INSTANCE_MOVE)
+    }
+    | {
+        uid: (frozenset({Action.RETRIEVE}), frozenset({commands.C_GET_RQ}))
         for uid in (*GET_MODELS, COMPOSITE_INSTANCE_GET, WITHOUT_BULK_DATA_GET)
     }
-    | {PUSH_MODEL: (Action.COMMIT, frozenset({commands.N_ACTION_RQ}))}
+    | {PUSH_MODEL: (frozenset({Action.COMMIT}), frozenset({commands.N_ACTION_RQ}))}
+    | {
+        uid: (frozenset({Action.WORKLIST}) if is_for_workers else _READS_WORKLIST, worklist.COMMANDS[uid])
+        for uid, is_for_workers in worklist.SOP_CLASSES.items()
+    }
 )
-"""SOP classes other than storage that we serve: the right that they need, and the requests that they carry."""
+"""SOP classes other than storage that we serve: the rights of which they need one, and the requests they carry."""
 
 _IDENTIFIER_SYNTAXES = (EXPLICIT_LE, IMPLICIT_LE, DEFLATED, EXPLICIT_BE)
 _STORE = frozenset({commands.C_STORE_RQ})
@@ -144,8 +153,10 @@ def _carried(uid: str, peer: Peer, principal: Principal, role: RoleSelection | N
 
     A peer that we ask for commitment reports over an association in which it is the SCP. Some forget to say so.
     """
-    action, carried = SERVICES[uid]
-    if action.value not in principal.rights or (uid == PUSH_MODEL and role is not None and not role.scu):
+    actions, carried = SERVICES[uid]
+    if not {action.value for action in actions} & principal.rights or (
+        uid == PUSH_MODEL and role is not None and not role.scu
+    ):
         carried = _NOTHING
     if uid == PUSH_MODEL and peer.ask_commitment and (role is None or role.scp):
         carried |= {commands.N_EVENT_REPORT_RQ}
@@ -179,7 +190,7 @@ def _answer_extended(proposed: tuple[ExtendedNegotiation, ...], principal: Princ
     for item in proposed:
         uid = item.sop_class_uid
         if uid in SERVICES:
-            if uid in find.MODELS:
+            if commands.C_FIND_RQ in SERVICES[uid][1]:
                 answers[uid] = find.negotiate(item.information)
             elif uid in MOVE_MODELS or uid in GET_MODELS:
                 # Relational retrieval (PS3.4 C.5.2.1) is granted, conversion of multi-frame images is not.

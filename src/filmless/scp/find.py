@@ -54,20 +54,31 @@ def handle_find(
     `negotiated` is the application information of the SOP Class Extended Negotiation we answered (C.5.1.1). The data
     set beside a failure holds only its Error Comment (0000,0902).
     """
-    try:
+
+    def search() -> Iterator[tuple[int, JsonDataset]]:
         query = read_identifier(identifier, sop_class_uid, read_options(negotiated))
         pending = PENDING_WITH_WARNING if query.unsupported else PENDING
-        most = archive.settings.find_matches_max
-        for found, dataset in enumerate(find_all(archive, principal, query)):
+        for dataset in find_all(archive, principal, query):
+            yield pending, answer(dataset, query, identifier)
+
+    return answer_all(search, archive.settings.find_matches_max, is_cancelled, principal.name)
+
+
+def answer_all(
+    search: Callable[[], Iterator[tuple[int, JsonDataset]]], most: int, is_cancelled: Callable[[], bool], peer: str
+) -> Iterator[tuple[int, JsonDataset | None]]:
+    """Pass on the matches of a search, no more than `most`, and say how it ended."""
+    try:
+        for found, match in enumerate(search()):
             if is_cancelled():
                 yield CANCEL, None
                 return
             if found == most:
                 yield OUT_OF_RESOURCES, _comment(f"more than {most} matches: ask for less")
                 return
-            yield pending, answer(dataset, query, identifier)
+            yield match
     except FilmlessError as error:
-        log.info("find_refused", kind=type(error).__name__, peer=principal.name)
+        log.info("find_refused", kind=type(error).__name__, peer=peer)
         yield status_of(error), _comment(str(error))
         return
     yield SUCCESS, None

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from filmless.archive import Archive
 from filmless.dimse import commands
 from filmless.dimse.services import Idle, Outcome, Request
 from filmless.routing.commitment import PUSH_MODEL
+from filmless.scp import worklist
 from filmless.scp.commitment import handle_commitment, report_when_idle
 
-HANDLERS: dict[str, Callable[[Archive, Request], Outcome]] = {PUSH_MODEL: handle_commitment}
+HANDLERS: Mapping[str, Callable[[Archive, Request], Outcome]] = {
+    PUSH_MODEL: handle_commitment,
+    **dict.fromkeys(worklist.SOP_CLASSES, worklist.handle_worklist),
+}
 """Abstract syntax to what answers its requests."""
 
 SPEAKERS: tuple[Callable[[Archive, Idle], float | None], ...] = (report_when_idle,)

@@ -1,4 +1,4 @@
-"""C-FIND requests on their way to `find.handle_find`, and its answers on theirs to the peer."""
+"""C-FIND requests on their way to the service that answers them, and its answers on theirs to the peer."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from filmless.archive import Archive
 from filmless.dimse import commands
 from filmless.dimse.services import Outcome, Request
-from filmless.scp import find
+from filmless.scp import find, worklist
 from filmless.scp.associate import Admitted
 
 
 def handle_query(archive: Archive, request: Request) -> Iterator[Outcome]:
-    """Answer one C-FIND-RQ (PS3.4 C.4.1)."""
+    """Answer one C-FIND-RQ (PS3.4 C.4.1; of the worklist CC.2.8)."""
     admitted: Admitted = request.principal
     model = request.context.abstract_syntax
-    answers = find.handle_find(
+    handle = worklist.find_workitems if model in worklist.SOP_CLASSES else find.handle_find
+    answers = handle(
         archive,
         admitted.principal,
         request.identifier or {},

@@ -24,6 +24,7 @@ from filmless.scp.move import handle_move
 from filmless.scp.normalized import handle_normalized, speak
 from filmless.scp.query import handle_query
 from filmless.scp.store import handle_store
+from filmless.worklist.telling import tell_restarted
 
 log = structlog.get_logger()
 
@@ -86,7 +87,8 @@ def serve(
     Refused, Unavailable: as `open_listeners`.
     """
     server = create_server(archive, open_listeners(archive.settings) if listeners is None else listeners)
-    with alive(archive, "dicom"):
+    with alive(archive, "dicom") as process:
+        tell_restarted(archive, process)
         running = threading.Thread(target=server.run, name="dicom-listener", daemon=True)
         running.start()
         if ready is not None:

@@ -313,6 +313,11 @@ FINAL: Final = frozenset({COMPLETED, CANCELED})
 PUSH_SOP_CLASS: Final = "1.2.840.10008.5.1.4.34.6.1"
 """The SOP class of every workitem, whatever class an association was made for (CC.3.1)."""
 
+WATCH_SOP_CLASS: Final = "1.2.840.10008.5.1.4.34.6.2"
+PULL_SOP_CLASS: Final = "1.2.840.10008.5.1.4.34.6.3"
+EVENT_SOP_CLASS: Final = "1.2.840.10008.5.1.4.34.6.4"
+QUERY_SOP_CLASS: Final = "1.2.840.10008.5.1.4.34.6.5"
+
 GLOBAL: Final = "1.2.840.10008.5.1.4.34.5"
 FILTERED: Final = "1.2.840.10008.5.1.4.34.5.1"
 """The well-known UIDs that stand for all workitems, and for those that match keys (CC.2.3.2)."""

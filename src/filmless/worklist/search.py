@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, select, tuple_
 
-from filmless.access import audit, policy
-from filmless.access.policy import Action
+from filmless.access import audit
 from filmless.access.principal import Principal
 from filmless.query import conditions, matching
 from filmless.query.attributes import Stored
@@ -23,6 +22,7 @@ from filmless.query.rows import Wanted, empty, part_of
 from filmless.worklist import attributes as at
 from filmless.worklist import datasets
 from filmless.worklist.tables import workitems
+from filmless.worklist.workitems import require_reading
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
@@ -111,7 +111,7 @@ def find_all(archive: Archive, principal: Principal, query: Query) -> Iterator[J
 
 
 def _begin(archive: Archive, principal: Principal, query: Query) -> None:
-    policy.require(principal, Action.QUERY)
+    require_reading(principal)
     with archive.transaction() as session:
         audit.record(session, principal, "workitem_search", detail=query.detail)
 

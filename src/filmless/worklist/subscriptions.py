@@ -29,7 +29,7 @@ from filmless.worklist.tables import (
     workitems,
     worklist_subscriptions,
 )
-from filmless.worklist.workitems import Workitem, find, take_turn
+from filmless.worklist.workitems import Workitem, find, require_reading, take_turn
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
@@ -56,7 +56,7 @@ def subscribe(
     NotAllowed, NotFound, Gone, Unavailable (too many subscribers).
     WorkitemRefused: the receiver is no known peer; a filtered subscription without a key.
     """
-    policy.require(principal, Action.QUERY)
+    require_reading(principal)
     transport = _check_receiver(archive, principal, ae_title)
     locks = deletion_lock and policy.explain(principal, Action.WORKLIST).allowed
     filter_keys = _read_filter(keys) if workitem_uid == at.FILTERED else None
@@ -83,7 +83,7 @@ def unsubscribe(archive: Archive, principal: Principal, workitem_uid: str, ae_ti
     ------
     NotAllowed, NotFound, Gone.
     """
-    policy.require(principal, Action.QUERY)
+    require_reading(principal)
     transport = _check_receiver(archive, principal, ae_title, must_be_known=False)
     with archive.transaction() as session:
         item = None if workitem_uid in _WORKLISTS else find(session, workitem_uid)
@@ -116,7 +116,7 @@ def suspend(archive: Archive, principal: Principal, workitem_uid: str, ae_title:
     ------
     NotAllowed. WorkitemRefused: `workitem_uid` is not one of the worklist's.
     """
-    policy.require(principal, Action.QUERY)
+    require_reading(principal)
     if workitem_uid not in _WORKLISTS:
         raise WorkitemRefused(
             Reason.ACTION_NOT_APPROPRIATE,

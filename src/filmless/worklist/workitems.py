@@ -39,6 +39,17 @@ class Workitem:
     attributes: JsonDataset
 
 
+def require_reading(principal: Principal) -> None:
+    """Let pass who may search; who works the worklist off may read it too.
+
+    Raises
+    ------
+    NotAllowed
+    """
+    if not policy.explain(principal, Action.WORKLIST).allowed:
+        policy.require(principal, Action.QUERY)
+
+
 def take_turn(session: Connection) -> None:
     """Wait until nobody else makes a workitem or subscribes to the whole list: each must know of the other."""
     if session.dialect.name == "postgresql":
@@ -113,7 +124,7 @@ def get(
     ------
     NotAllowed, NotFound, Gone.
     """
-    policy.require(principal, Action.QUERY)
+    require_reading(principal)
     with archive.transaction() as session:
         item = find(session, workitem_uid)
         study = datasets.study_of(item.attributes)

@@ -2,7 +2,7 @@ import { queryOptions } from '@tanstack/react-query';
 import { client, done, unwrap } from './client';
 import type { EchoOutcome, Peer, Service, UnknownPeer } from './types';
 
-export const SERVICES: readonly Service[] = ['echo', 'store', 'query', 'retrieve', 'commit'];
+export const SERVICES: readonly Service[] = ['echo', 'store', 'query', 'retrieve', 'commit', 'worklist'];
 
 export const peersQuery = queryOptions({
   queryKey: ['peers'],

@@ -729,7 +729,7 @@ export interface components {
     schemas: {
         /** @description How to admit a stranger; without `host`, at the address it came from. */
         Admission: {
-            allow: ("echo" | "store" | "query" | "retrieve" | "commit")[];
+            allow: ("echo" | "store" | "query" | "retrieve" | "commit" | "worklist")[];
             /** @default false */
             askCommitment: boolean;
             /** @default  */
@@ -882,7 +882,7 @@ export interface components {
         /** @description A peer to be. */
         NewPeer: {
             aeTitle: string;
-            allow: ("echo" | "store" | "query" | "retrieve" | "commit")[];
+            allow: ("echo" | "store" | "query" | "retrieve" | "commit" | "worklist")[];
             /** @default false */
             askCommitment: boolean;
             /** @default  */
@@ -919,7 +919,7 @@ export interface components {
         /** @description A known remote AE. `host` is an address, a name or a network; without `port` it cannot be called. */
         Peer: {
             aeTitle: string;
-            allow: ("echo" | "store" | "query" | "retrieve" | "commit")[];
+            allow: ("echo" | "store" | "query" | "retrieve" | "commit" | "worklist")[];
             /** @description It is asked for storage commitment of what was sent to it. */
             askCommitment: boolean;
             /** Format: date-time */
@@ -939,7 +939,7 @@ export interface components {
         /** @description What to change of a peer; what is left out stays. `port` may be set to null. */
         PeerChange: {
             aeTitle?: string | null;
-            allow?: ("echo" | "store" | "query" | "retrieve" | "commit")[] | null;
+            allow?: ("echo" | "store" | "query" | "retrieve" | "commit" | "worklist")[] | null;
             askCommitment?: boolean | null;
             description?: string | null;
             host?: string | null;

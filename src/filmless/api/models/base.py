@@ -36,7 +36,7 @@ def name_groups(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(text_of)]
 Role = Literal["administrator", "radiologist", "technologist", "clinician"]
 Right = Literal["echo", "query", "view", "retrieve", "store", "commit", "send", "worklist", "delete", "administer"]
-Service = Literal["echo", "store", "query", "retrieve", "commit"]
+Service = Literal["echo", "store", "query", "retrieve", "commit", "worklist"]
 JobState = Literal["waiting", "running", "parked", "done", "cancelled"]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 Password = Annotated[str, Field(min_length=1, max_length=1024)]

@@ -20,8 +20,12 @@ export function servicesWanted(unknown: Pick<UnknownPeer, 'proposed'>): Service[
       wanted.add('store');
     } else if (uid === '1.2.840.10008.1.20.1') {
       wanted.add('commit');
+    } else if (uid === '1.2.840.10008.5.1.4.34.6.1' || uid === '1.2.840.10008.5.1.4.34.6.3') {
+      wanted.add('worklist'); // Unified Procedure Step, Push and Pull
+    } else if (uid.startsWith('1.2.840.10008.5.1.4.34.6.')) {
+      wanted.add('query'); // Watch and Query only read
     }
   }
-  const order: Service[] = ['echo', 'store', 'query', 'retrieve', 'commit'];
+  const order: Service[] = ['echo', 'store', 'query', 'retrieve', 'commit', 'worklist'];
   return order.filter((service) => wanted.has(service));
 }
