@@ -12,12 +12,17 @@ async function request(
   accept: string,
   timeoutMs: number,
   signal?: AbortSignal,
+  headers: Record<string, string> = {},
 ): Promise<Response> {
   const late = AbortSignal.timeout(timeoutMs);
   const both = signal ? AbortSignal.any([signal, late]) : late;
   let response: Response;
   try {
-    response = await fetch(url, { headers: { Accept: accept }, credentials: 'same-origin', signal: both });
+    response = await fetch(url, {
+      headers: { Accept: accept, ...headers },
+      credentials: 'same-origin',
+      signal: both,
+    });
   } catch (error) {
     throw new Failure(late.aborted ? 'timeout' : 'network', '', { cause: error });
   }
@@ -112,3 +117,10 @@ export const seriesThumbnailUrl = (studyInstanceUid: string, seriesInstanceUid: 
 
 export const instanceThumbnailUrl = (study: string, series: string, instance: string): string =>
   `${DICOMWEB_ROOT}/studies/${study}/series/${series}/instances/${instance}/thumbnail?viewport=160,160`;
+
+/** Asks for the first byte of a rendered resource: its media type, or the reason why there is none. */
+export async function renderedType(url: string, signal?: AbortSignal): Promise<string> {
+  const response = await request(url, '*/*', REQUEST_TIMEOUT_MS, signal, { Range: 'bytes=0-0' });
+  await response.body?.cancel();
+  return response.headers.get('Content-Type')?.split(';')[0] ?? '';
+}

@@ -5,7 +5,7 @@
  * - localizers (ImageType ... LOCALIZER) are kept apart from the images they plan,
  * - images whose plane or size cannot be stacked with the rest stay in the series: readers expect to find them there.
  */
-import { text } from './dicomJson';
+import { text, texts } from './dicomJson';
 import {
   distanceAlongNormal,
   type Frame,
@@ -16,7 +16,7 @@ import {
   readInstance,
 } from './frames';
 import type { DicomJson } from './dicomJson';
-import { kindOf, type ObjectKind } from './sopClasses';
+import { isVideo, kindOf, type ObjectKind } from './sopClasses';
 import { dot, type Vector3 } from './vectors';
 
 export type Ordering = 'position' | 'instanceNumber' | 'frame';
@@ -134,6 +134,14 @@ function stackOf(id: string, instances: Instance[], root: string): StackDisplayS
 
 const isLocalizer = (instance: Instance): boolean => instance.imageType.includes('LOCALIZER');
 
+function kindOfInstance(instance: Instance): ObjectKind {
+  const { transferSyntaxUid, pixels, dataset } = instance;
+  const photometricInterpretation = pixels?.photometricInterpretation ?? '';
+  if (isVideo({ transferSyntaxUid, photometricInterpretation, lossyMethods: texts(dataset, '00282114') }))
+    return 'video';
+  return kindOf(instance.sopClassUid, pixels !== null, transferSyntaxUid);
+}
+
 /** Splits the instances of one series; the order is that in which they should be offered. */
 export function splitSeries(datasets: DicomJson[], root: string): DisplaySet[] {
   const instances = datasets.map(readInstance).sort(byInstanceNumber);
@@ -143,7 +151,7 @@ export function splitSeries(datasets: DicomJson[], root: string): DisplaySet[] {
   const multiFrame: Instance[] = [];
   const objects: { instance: Instance; object: Exclude<ObjectKind, 'image'> }[] = [];
   for (const instance of instances) {
-    const kind = kindOf(instance.sopClassUid, instance.pixels !== null, instance.transferSyntaxUid);
+    const kind = kindOfInstance(instance);
     if (kind !== 'image') objects.push({ instance, object: kind });
     else if (instance.numberOfFrames > 1) multiFrame.push(instance);
     else single.push(instance);

@@ -8,6 +8,7 @@ import { type DisplaySet, splitSeries } from './displaySets';
 import { asFailure, Failure } from './errors';
 import { fetchEarly } from './frameBytes';
 import { readPatientAndStudy } from './frames';
+import { isReadable } from './rendered';
 import { mayHoldImages } from './sopClasses';
 import { mark } from './timing';
 
@@ -65,11 +66,13 @@ async function open(
   });
   const order = openingOrder(series, wanted);
   let firstFailure: unknown = null;
+  let readable: DisplaySet | undefined;
   for (const summary of order) {
     try {
       const sets = await loadSeries(summary, signal);
       signal.throwIfAborted();
       mark('metadataRead');
+      readable ??= sets.find((set) => set.kind === 'object' && isReadable(set));
       const first =
         sets.find((set) => set.kind === 'stack') ??
         (summary.seriesInstanceUid === wanted ? sets[0] : undefined);
@@ -84,6 +87,8 @@ async function open(
       firstFailure ??= error;
     }
   }
+  if (useViewer.getState().panes.pane1.displaySetId === null && readable)
+    openDisplaySet('pane1', readable.id);
   if (useViewer.getState().panes.pane1.displaySetId === null && firstFailure !== null)
     throw asFailure(firstFailure);
   if (useViewer.getState().panes.pane1.displaySetId !== null) await firstImageShown(signal);

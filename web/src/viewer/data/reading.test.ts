@@ -7,7 +7,7 @@ import { failureOf, withTimeout } from './errors';
 import { framesOf, readInstance } from './frames';
 import { firstPart, transferSyntaxOf } from './multipart';
 import { openingOrder } from './opening';
-import { kindOf } from './sopClasses';
+import { isVideo, kindOf } from './sopClasses';
 import { type Tag, tagRows } from './tagTree';
 
 test('numbers may come as text, and half a vector is none', () => {
@@ -157,6 +157,17 @@ test('videos are told from multi-frame images by their transfer syntax', () => {
   expect(kindOf('1.2.840.10008.5.1.4.1.1.77.1.4.1', true, '1.2.840.10008.1.2.4.102')).toBe('video');
   expect(kindOf('1.2.840.10008.5.1.4.1.1.3.1', true, '1.2.840.10008.1.2.4.50')).toBe('image');
   expect(kindOf('1.2.840.10008.5.1.4.1.1.481.2', true)).toBe('image');
+});
+
+test('videos are told without a transfer syntax by what only they have', () => {
+  const hints = { transferSyntaxUid: '', photometricInterpretation: 'YBR_FULL_422', lossyMethods: [] };
+  expect(isVideo(hints)).toBe(false);
+  expect(isVideo({ ...hints, photometricInterpretation: 'YBR_PARTIAL_420' })).toBe(true);
+  expect(isVideo({ ...hints, lossyMethods: ['ISO_10918_1', 'ISO_14496_10'] })).toBe(true);
+  // A frame that was cut out of a video and compressed anew.
+  expect(isVideo({ ...hints, lossyMethods: ['ISO_14496_10', 'ISO_10918_1'] })).toBe(false);
+  const isJpeg = { transferSyntaxUid: '1.2.840.10008.1.2.4.50', lossyMethods: ['ISO_14496_10'] };
+  expect(isVideo({ ...hints, ...isJpeg })).toBe(false);
 });
 
 const tag = (number: string, name: string, value: string | null, items: Tag[][] | null = null): Tag => ({

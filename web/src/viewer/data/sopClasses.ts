@@ -64,6 +64,28 @@ const PREFIXES: [string, ObjectKind][] = [
 
 const VIDEO_SYNTAX = /^1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?$/;
 
+/** Lossy Image Compression Method (0028,2114) of MPEG-2, H.264 and H.265 (PS3.3 C.7.6.1.1.5). */
+const VIDEO_METHODS = new Set(['ISO_13818_1', 'ISO_14496_10', 'ISO_23008_2']);
+
+export interface PixelHints {
+  transferSyntaxUid: string;
+  photometricInterpretation: string;
+  lossyMethods: string[];
+}
+
+/**
+ * Whether the pixel data are one video stream. Metadata need not name the transfer syntax, so what only videos have
+ * counts as well: their sampling of colour (PS3.5 8.2.5 to 8.2.8), and how they were compressed last.
+ */
+export const isVideo = ({
+  transferSyntaxUid,
+  photometricInterpretation,
+  lossyMethods,
+}: PixelHints): boolean =>
+  VIDEO_SYNTAX.test(transferSyntaxUid) ||
+  (transferSyntaxUid === '' &&
+    (photometricInterpretation === 'YBR_PARTIAL_420' || VIDEO_METHODS.has(lossyMethods.at(-1) ?? '')));
+
 const matches = (uid: string, prefix: string): boolean =>
   uid === prefix || uid.startsWith(prefix.endsWith('.') ? prefix : `${prefix}.`);
 

@@ -19,7 +19,7 @@ import { listenToGestures } from '../tools/gestures';
 import { loadEngine } from '../tools/withEngine';
 import { CineBar } from './CineBar';
 import { FailureText } from './FailureText';
-import { ObjectCard } from './ObjectCard';
+import { ObjectView } from './ObjectView';
 import { Overlay } from './Overlay';
 import classes from './Pane.module.css';
 import { StackSlider } from './StackSlider';
@@ -165,7 +165,7 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
           {!displaySet.isMultiFrame && pane.isPlaying && <CineBar id={id} stack={displaySet} />}
         </>
       )}
-      {displaySet?.kind === 'object' && <ObjectCard displaySet={displaySet} />}
+      {displaySet?.kind === 'object' && <ObjectView displaySet={displaySet} />}
       {status.kind === 'failed' && (
         <FailureText
           failure={status.failure}
