@@ -44,7 +44,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield from examine_records(archive)
         blobs = list(examine_blob_writing(archive))
         yield from blobs
-        if all(finding.level == "ok" for finding in blobs):
+        if all(finding.level != "problem" for finding in blobs):
             yield from examine_sweep(archive)
         yield from examine_ports(settings)
         yield from call_peers(archive)

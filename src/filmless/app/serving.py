@@ -16,6 +16,7 @@ from filmless.access.principal import SYSTEM
 from filmless.app.logs import configure_logs
 from filmless.app.supervisor import Child, Ready, Runner, Supervisor, check_free
 from filmless.archive import Archive
+from filmless.archive.moving import where_blobs_are
 from filmless.config import Settings
 from filmless.errors import FilmlessError
 
@@ -101,6 +102,7 @@ def run(
 ) -> int:
     """Serve until told to stop; return the exit code."""
     configure_logs(settings, "supervisor")
+    settings = where_blobs_are(settings)
     setup_link = prepare(settings, roles, administrator)
     prepare_metrics(settings.data / "run" / f"metrics-{'-'.join(roles)}")
     gc.disable()

@@ -13,6 +13,7 @@ from filmless.archive import feed
 from filmless.archive.blobs import open_store
 from filmless.archive.database import Database
 from filmless.archive.folders import make_folder
+from filmless.archive.moving import where_blobs_are
 from filmless.config import Settings
 
 T = TypeVar("T")
@@ -22,9 +23,9 @@ class Archive:
     """An open archive. One per process, shared by its threads."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self.settings = settings
+        self.settings = where_blobs_are(settings)
         self.database = database
-        store = open_store(settings)
+        store = open_store(self.settings)
         self.blobs = store.blobs
         self.quarantine = store.quarantine
         self.metadata_objects = store.metadata_objects

@@ -1,6 +1,7 @@
 """Stored bytes, each under the SHA-256 of itself in hex (its key). They never change. On disk, or in a bucket.
 
-Two implementations have the operations of `Blobs`: `disk.py` for a folder, `bucket_blobs.py` for S3 and its kin.
+Two implementations have the operations of `Blobs`: `disk.py` for a folder, `bucket_blobs.py` for S3 and its kin;
+`movable_blobs.py` joins the two while blobs move from one to the other.
 `finish` of a writer returns when the bytes are durable, so that a row may point at them. What a crash leaves without a
 row is for the sweep.
 """
@@ -201,13 +202,14 @@ def open_store(settings: Settings) -> Store:
             BucketBlobs(bucket, "quarantine", suffix=".dcm"),
             BucketBlobs(bucket, "metadata", suffix=".json.gz"),
         )
-    from filmless.archive.disk import DiskBlobs
+    from filmless.archive.movable_blobs import Destination, MovableBlobs
 
     reserve = settings.disk_reserve_bytes
+    destination = Destination(settings)
     return Store(
-        DiskBlobs(settings.data / "blobs", suffix=".dcm", reserve_bytes=reserve),
-        DiskBlobs(settings.data / "quarantine", suffix=".dcm", reserve_bytes=reserve),
-        DiskBlobs(settings.data / "metadata", suffix=".json.gz", reserve_bytes=reserve),
+        MovableBlobs(settings.data / "blobs", destination, suffix=".dcm", reserve_bytes=reserve),
+        MovableBlobs(settings.data / "quarantine", destination, suffix=".dcm", reserve_bytes=reserve),
+        MovableBlobs(settings.data / "metadata", destination, suffix=".json.gz", reserve_bytes=reserve),
     )
 
 

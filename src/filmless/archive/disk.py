@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
-from filmless.archive.blobs import BUFFER_BYTES, KEY, Blobs, Usage, copy_blob
+from filmless.archive.blobs import BUFFER_BYTES, KEY, BlobReader, Blobs, BlobWriter, Usage, copy_blob
 from filmless.archive.folders import sync_folder, syncs_names_with_files
 from filmless.archive.outages import as_unavailable
 from filmless.archive.writing import Incoming, Writer
@@ -45,7 +45,7 @@ class DiskBlobs:
         """The folder."""
         return str(self.root)
 
-    def create(self) -> DiskWriter:
+    def create(self) -> BlobWriter:
         """Begin a new blob.
 
         Raises
@@ -70,6 +70,9 @@ class DiskBlobs:
         ------
         NotFound, Unavailable
         """
+        return self._open(key)
+
+    def _open(self, key: str) -> int:
         try:
             with as_unavailable(f"blob {key} cannot be opened"):
                 return os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
@@ -78,7 +81,7 @@ class DiskBlobs:
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
         """Read a range; a range beyond the end gives what there is."""
-        descriptor = self.open(key)
+        descriptor = self._open(key)
         try:
             with as_unavailable(f"blob {key} cannot be read"):
                 if length is None:
@@ -99,7 +102,7 @@ class DiskBlobs:
         return pieces
 
     def _pieces(self, key: str, offset: int, length: int | None, chunk_bytes: int) -> Iterator[bytes]:
-        descriptor = self.open(key)
+        descriptor = self._open(key)
         try:
             yield b""  # to `stream`: open
             with as_unavailable(f"blob {key} cannot be read"):
@@ -108,9 +111,9 @@ class DiskBlobs:
         finally:
             os.close(descriptor)
 
-    def reader(self, key: str) -> FileReader:
+    def reader(self, key: str) -> BlobReader:
         """Open a blob to be looked at in places. Raises NotFound, Unavailable."""
-        return FileReader(self.open(key))
+        return FileReader(self._open(key))
 
     def length(self, key: str) -> int | None:
         """Length in bytes; None when there is no such blob."""
@@ -191,7 +194,7 @@ class DiskBlobs:
         if not hasattr(os, "RWF_NOWAIT"):
             return None
         pieces = []
-        descriptor = self.open(key)
+        descriptor = self._open(key)
         try:
             for offset, length in ranges:
                 buffer = bytearray(length)

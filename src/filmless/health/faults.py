@@ -104,6 +104,13 @@ FAULTS: Final[dict[str, Fault]] = {
         "Look at the load of the object store and at the network to it.",
         is_fleeting=True,
     ),
+    "blobs_moving": Fault(
+        "warning",
+        "blobs",
+        "The images are on their way to another store.",
+        "Nothing for anybody: they are found in both places. Both must be there.",
+        "Run 'filmless migrate-blobs' until it says that all are there; killed or stopped, it goes on.",
+    ),
     "disk_away": Fault(
         "problem",
         "disk",

@@ -15,6 +15,7 @@ from typing import Final
 from cryptography import x509
 
 from filmless.archive import Archive
+from filmless.archive.moving import find_move
 from filmless.archive.outages import cause_of
 from filmless.config import Settings, host_and_port
 from filmless.errors import FilmlessError, Refused
@@ -93,6 +94,7 @@ def examine_blobs(archive: Archive) -> Iterator[Finding]:
         yield broken("blobs_slow", f"{archive.blobs.name} took {took_s:.1f} s to answer")
     else:
         yield well("blobs", f"{archive.blobs.name} can be read")
+    yield from examine_move(archive.settings)
 
 
 def examine_blob_writing(archive: Archive) -> Iterator[Finding]:
@@ -105,6 +107,14 @@ def examine_blob_writing(archive: Archive) -> Iterator[Finding]:
         yield broken("blobs_away", str(error))
     else:
         yield well("blobs", f"{archive.blobs.name} can be written and read")
+        yield from examine_move(archive.settings)
+
+
+def examine_move(settings: Settings) -> Iterator[Finding]:
+    """Look whether a move of the blobs was begun that is not over. Raises Unavailable."""
+    move = find_move(settings.data)
+    if move is not None and not move.is_over:
+        yield broken("blobs_moving", f"not all are in {move.url} yet")
 
 
 def examine_tls(settings: Settings) -> Iterator[Finding]:

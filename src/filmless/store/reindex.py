@@ -152,7 +152,7 @@ def _list_blobs(scratch: Archive, order: sqlite3.Connection) -> tuple[int, int]:
 
 def _require_whole(scratch: Archive, key: str) -> None:
     """Refuse a file whose bytes did not all reach the disk; objects of a bucket are there as a whole or not at all."""
-    if scratch.blobs.local_path(key) is not None and scratch.blobs.digest(key) != key:
+    if scratch.settings.blobs_url is None and scratch.blobs.digest(key) != key:
         raise Refused("its bytes do not match its digest")
 
 
