@@ -190,6 +190,14 @@ class Settings(BaseSettings):
     cine_side_max: int = Field(1920, description="Longest side of a video made of frames, in pixels.", ge=16, le=4096)
     cine_bytes_max: int = Field(64 << 20, description="Longest video made of frames.", ge=1 << 16)
     render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails and videos kept on disk.", ge=0)
+    rendition_cache_bytes: int = Field(
+        16 << 30,
+        description="HTJ2K copies of frames kept beside the originals, the longest unused removed; 0: none are made.",
+        ge=0,
+    )
+    rendition_pack_bytes: int = Field(
+        256 << 20, description="A file of such copies is closed at this length and another begun.", ge=1 << 16
+    )
 
     # Database
     transaction_timeout_s: float = Field(30.0, description="Longest wait for a turn to write, or a connection.", gt=0)

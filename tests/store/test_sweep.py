@@ -157,4 +157,7 @@ def test_only_what_changed_since_the_last_sweep_is_read(
     asked: list[str] = []
     monkeypatch.setattr(os, "scandir", lambda path, real=os.scandir: asked.append(str(path)) or real(path))
     sweep(archive)
-    assert asked == [str(blobs.incoming) for blobs in (archive.blobs, archive.quarantine, archive.metadata_objects)]
+    assert asked == [
+        str(blobs.incoming)
+        for blobs in (archive.blobs, archive.quarantine, archive.metadata_objects, archive.renditions)
+    ]

@@ -14,6 +14,7 @@ from filmless.archive.metadata import series_quiet
 from filmless.archive.processes import alive
 from filmless.config import Settings
 from filmless.health.peers import check_peers
+from filmless.retrieve.make_renditions import make_renditions, trim
 from filmless.routing import ask_commitment, availability, commitment, sending
 from filmless.store.scrub import SLICE_S, scrub_job
 from filmless.store.sweep import sweep_job
@@ -53,11 +54,13 @@ def make_worker(archive: Archive) -> Worker:
             ("ask_commitment", "commitment_report", "notify_availability"), settings.commitment_retry_s
         )
         | {SEND_JOB: settings.workitem_report_keep_s},
+        # One at a time on all machines: the other threads are for what somebody waits for.
+        destination_limits={"renditions": 1},
     )
 
 
 def tidy(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
-    """Forget finished jobs, old events and settled commitments."""
+    """Forget finished jobs, old events and settled commitments; remove renditions that are over the limit."""
     now = time.time()
     with archive.transaction() as session:
         jobs.forget_finished(session, now - archive.settings.job_keep_s)
@@ -65,6 +68,7 @@ def tidy(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
         commitment.forget_reported(session, now - archive.settings.commitment_keep_s)
         sending.forget_sends(session, now - archive.settings.commitment_keep_s)
         ask_commitment.forget_settled(session, now - archive.settings.commitment_keep_s)
+    trim(archive)
 
 
 FUNCTIONS: dict[str, JobFunction] = {
@@ -74,6 +78,7 @@ FUNCTIONS: dict[str, JobFunction] = {
     "commitment_report": commitment.commitment_report,
     "commitment_verify": commitment.commitment_verify,
     "series_quiet": series_quiet,
+    "make_renditions": make_renditions,
     "scrub": scrub_job,
     "notify_availability": availability.notify_availability,
     "send_study": sending.send_study,

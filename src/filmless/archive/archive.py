@@ -29,6 +29,7 @@ class Archive:
         self.blobs = store.blobs
         self.quarantine = store.quarantine
         self.metadata_objects = store.metadata_objects
+        self.renditions = store.renditions
 
     @classmethod
     def open(cls, settings: Settings) -> Archive:

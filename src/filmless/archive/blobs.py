@@ -178,11 +178,12 @@ class Blobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The three kinds of blobs of an archive."""
+    """The kinds of blobs of an archive."""
 
     blobs: Blobs  # instances
     quarantine: Blobs  # instances that were refused, for an administrator to see
     metadata_objects: Blobs  # of series
+    renditions: Blobs  # frames compressed anew: a cache
 
 
 def open_store(settings: Settings) -> Store:
@@ -201,6 +202,7 @@ def open_store(settings: Settings) -> Store:
             BucketBlobs(bucket, "blobs", suffix=".dcm"),
             BucketBlobs(bucket, "quarantine", suffix=".dcm"),
             BucketBlobs(bucket, "metadata", suffix=".json.gz"),
+            BucketBlobs(bucket, "renditions", suffix=".frames"),
         )
     from filmless.archive.movable_blobs import Destination, MovableBlobs
 
@@ -210,6 +212,8 @@ def open_store(settings: Settings) -> Store:
         MovableBlobs(settings.data / "blobs", destination, suffix=".dcm", reserve_bytes=reserve),
         MovableBlobs(settings.data / "quarantine", destination, suffix=".dcm", reserve_bytes=reserve),
         MovableBlobs(settings.data / "metadata", destination, suffix=".json.gz", reserve_bytes=reserve),
+        # A cache stops growing long before reception has to.
+        MovableBlobs(settings.data / "renditions", destination, suffix=".frames", reserve_bytes=4 * reserve),
     )
 
 

@@ -134,6 +134,15 @@ def series_quiet(archive: Archive, args: dict[str, Any], _job: JobContext) -> No
         publish(session, "study", row.study_instance_uid, row.study_instance_uid)
         study = {"study_instance_uid": row.study_instance_uid}
         enqueue(session, "study_quiet", study, key=f"study_quiet:{row.study_instance_uid}")
+        if archive.settings.rendition_cache_bytes:
+            enqueue(
+                session,
+                "make_renditions",
+                {"series_key": key},
+                key=f"make_renditions:{key}",
+                destination="renditions",
+                priority=-10,
+            )
 
 
 def _is_awaited(session: Connection, study_key: int) -> bool:

@@ -166,6 +166,19 @@ headers = Table(
     Column("data", LargeBinary),  # as `metadata.pack_header` makes it; NULL: read it from the blob
 )
 
+# Frames of a series compressed anew: a cache, whose objects may be lost at any time. (ADR-0017)
+renditions = Table(
+    "renditions",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("series_key", Key, ForeignKey("series.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("blob", String(64), nullable=False),
+    Column("length_bytes", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("used_at", Float, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
 jobs = Table(
     "jobs",
     metadata,

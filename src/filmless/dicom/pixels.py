@@ -653,12 +653,23 @@ def encode_frame(frame: Frame, transfer_syntax_uid: str) -> tuple[bytes, PixelFo
         photometric = "YBR_RCT" if is_rgb else photometric
     else:
         data = _encode(lambda codecs: codecs.htj2k_encode(pixels, reversible=True, rgb=is_rgb, planar=False))
+        if transfer_syntax_uid == HTJ2K_LOSSLESS_RPCL:
+            data = _with_tile_part_lengths(data)
         photometric = "YBR_RCT" if is_rgb else photometric
     return data, replace(
         form,
         transfer_syntax_uid=transfer_syntax_uid,
         photometric_interpretation=photometric,
         planar_configuration=planar,
+    )
+
+
+def same_samples(one: Frame, other: Frame) -> bool:
+    """Whether two frames hold the same samples of the same type in the same colour space."""
+    return (
+        one.pixels.dtype == other.pixels.dtype
+        and one.format.photometric_interpretation == other.format.photometric_interpretation
+        and bool((one.pixels == other.pixels).all())
     )
 
 
@@ -669,6 +680,20 @@ def _encode(run: Any) -> bytes:
         return bytes(run(imagecodecs))
     except (RuntimeError, ValueError, NotImplementedError) as error:
         raise NotAcceptable(f"the frame cannot be encoded: {str(error)[:200]}") from error
+
+
+def _with_tile_part_lengths(data: bytes) -> bytes:
+    """Add the TLM marker segment, which the RPCL syntax wants and OpenJPH leaves out (ISO/IEC 15444-1 A.7.1)."""
+    begin = position = data.index(b"\xff\x90\x00\x0a")
+    lengths = b""
+    while data[position : position + 2] == b"\xff\x90":
+        tile, length = struct.unpack_from(">HI", data, position + 4)
+        length = length or len(data) - 2 - position  # 0: up to EOC
+        lengths += struct.pack(">HI", tile, length)
+        position += length
+    if not lengths or len(lengths) > 0xFF00 or b"\xff\x55" in data[:begin]:
+        return data
+    return data[:begin] + struct.pack(">HHBB", 0xFF55, 4 + len(lengths), 0, 0x60) + lengths + data[begin:]
 
 
 def _unsigned(pixels: NDArray[Any]) -> NDArray[Any]:

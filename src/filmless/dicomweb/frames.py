@@ -55,6 +55,13 @@ from filmless.retrieve.instances import (
     remembered_record,
 )
 from filmless.retrieve.opening import is_open, open_study, require
+from filmless.retrieve.renditions import (
+    SYNTAXES,
+    Rendition,
+    find_rendition,
+    read_rendition,
+    remembered_rendition,
+)
 
 _FRAMES_MAX: Final = 100_000
 _OBTAINABLE: Final = (EXPLICIT_LE, *sorted(ENCODABLE))
@@ -84,8 +91,8 @@ def read_frame_numbers(text: str) -> list[int]:
     return numbers
 
 
-def frame_form(request: Request, instance: StoredInstance, count: int) -> FrameForm:
-    """Choose how to send frames of an instance.
+def frame_form(request: Request, instance: StoredInstance, count: int, at_hand: tuple[str, ...] = ()) -> FrameForm:
+    """Choose how to send frames of an instance; `at_hand` are the transfer syntaxes in which it has copies.
 
     Raises
     ------
@@ -94,15 +101,23 @@ def frame_form(request: Request, instance: StoredInstance, count: int) -> FrameF
     accept = ",".join(request.headers.getlist("accept"))
     wished = tuple(request.query_params.getlist("accept"))
     can_decode = instance.transfer_syntax_uid in DECODABLE
-    return _form(accept, wished, served_syntax(instance), can_decode, count)
+    return _form(accept, wished, served_syntax(instance), can_decode, count, at_hand)
+
+
+def _takes_copies(request: Request) -> bool:
+    """Whether the client may take HTJ2K, so that looking for a copy is worth it."""
+    wished = (*request.query_params.getlist("accept"), *request.headers.getlist("accept"))
+    return any("jphc" in text or syntax in text for text in wished for syntax in SYNTAXES)
 
 
 @functools.lru_cache(maxsize=256)
-def _form(accept: str, wished: tuple[str, ...], stored: str, can_decode: bool, count: int) -> FrameForm:
+def _form(
+    accept: str, wished: tuple[str, ...], stored: str, can_decode: bool, count: int, at_hand: tuple[str, ...]
+) -> FrameForm:
     ranges = read_accept(
         RequestHeaders({"accept": accept} if accept else {}), QueryParams([("accept", w) for w in wished])
     )
-    return choose_frame_form(ranges, stored, _OBTAINABLE if can_decode else (), count=count)
+    return choose_frame_form(ranges, stored, _OBTAINABLE if can_decode else (), count=count, at_hand=at_hand)
 
 
 def read_frame(archive: Archive, record: InstanceRecord, number: int, syntax: str) -> FrameBytes:
@@ -142,10 +157,15 @@ class _Frames:
         record = remembered_record(self.archive, path["study"], path["series"], path["instance"])
         if record is None or not path["frames"].isdigit() or not is_open(self.archive, principal, path["study"]):
             return None
-        wanted = _Wanted(self.archive, request, record)
+        copy = None
+        if _takes_copies(request):
+            is_sure, copy = remembered_rendition(self.archive, record.instance)
+            if not is_sure:
+                return None
+        wanted = _Wanted(self.archive, request, record, copy)
         if wanted.is_known:
             return not_modified(wanted.headers)
-        if not wanted.is_plain:
+        if not wanted.is_plain or wanted.copy is not None:
             return None
         data = frame_at_hand(self.archive, record, wanted.numbers[0])
         return None if data is None else wanted.answer_one(data)
@@ -156,7 +176,8 @@ class _Frames:
         require(principal, Action.VIEW, path["study"])
         record = get_record(self.archive, path["study"], path["series"], path["instance"], with_series=True)
         open_study(self.archive, principal, path["study"])
-        wanted = _Wanted(self.archive, request, record)
+        copy = find_rendition(self.archive, record.instance) if _takes_copies(request) else None
+        wanted = _Wanted(self.archive, request, record, copy)
         if wanted.is_known:
             return not_modified(wanted.headers)
         return wanted.answer() if wanted.is_plain else wanted.answer
@@ -170,7 +191,9 @@ class _Wanted:
     Refused, NotFound, NotAcceptable: it cannot be had.
     """
 
-    def __init__(self, archive: Archive, request: Request, record: InstanceRecord) -> None:
+    def __init__(
+        self, archive: Archive, request: Request, record: InstanceRecord, copy: Rendition | None = None
+    ) -> None:
         instance = record.instance
         named: str = request.path_params["frames"]
         self.archive = archive
@@ -180,8 +203,10 @@ class _Wanted:
         beyond = next((number for number in self.numbers if number > instance.number_of_frames), None)
         if beyond is not None:
             raise NotFound(f"frame {beyond} is not among the {instance.number_of_frames} of this instance")
-        self.form = frame_form(request, instance, len(self.numbers))
-        self.is_plain = self.form.transfer_syntax_uid == served_syntax(instance) and not instance.flags & FIX_UPS
+        self.form = frame_form(request, instance, len(self.numbers), SYNTAXES if copy is not None else ())
+        self.copy = copy if self.form.transfer_syntax_uid in SYNTAXES else None
+        is_stored = self.form.transfer_syntax_uid == served_syntax(instance) and not instance.flags & FIX_UPS
+        self.is_plain = is_stored or self.copy is not None
         self.part_type = f"{self.form.media_type}; transfer-syntax={self.form.transfer_syntax_uid}"
         self.etag = f'"{instance.blob[:32]}-{named[:200]}-{self.form.transfer_syntax_uid}"'
         self.headers: Headers = [("Cache-Control", PRIVATE), ("ETag", self.etag), ("Vary", "Accept")]
@@ -213,6 +238,10 @@ class _Wanted:
         return Answer(206, headers, memoryview(data)[start:stop])
 
     def _read(self, number: int) -> bytes | memoryview:
+        if self.copy is not None:
+            data = read_rendition(self.archive, self.record.instance, self.copy, number)
+            if data is not None:
+                return data
         return read_frame(self.archive, self.record, number, self.form.transfer_syntax_uid).data
 
     def _location(self, number: int) -> str:

@@ -211,7 +211,12 @@ class FrameForm:
 
 
 def choose_frame_form(
-    ranges: Sequence[MediaRange], stored_syntax_uid: str, obtainable: Iterable[str], *, count: int
+    ranges: Sequence[MediaRange],
+    stored_syntax_uid: str,
+    obtainable: Iterable[str],
+    *,
+    count: int,
+    at_hand: Sequence[str] = (),
 ) -> FrameForm:
     """Choose how to send frames (PS3.18 tables 8.7.3-5 and 10.4.4-1).
 
@@ -219,6 +224,8 @@ def choose_frame_form(
     ----------
     stored_syntax_uid : the transfer syntax in which they leave untouched.
     obtainable : the others in which they can be had.
+    at_hand : those in which there are copies, shorter than what is stored. One of them is chosen where it is named
+        with the same quality as the best that can be had: such a client leaves the choice to us.
 
     Raises
     ------
@@ -233,9 +240,23 @@ def choose_frame_form(
         asked = wanted.transfer_syntax_uid
         for media_type, syntax in _frame_offers(wanted, asked, stored_type, stored_syntax_uid):
             if syntax in possible:
-                return FrameForm(is_multipart, media_type, syntax)
+                copy = _form_at_hand(ranges, wanted.quality, at_hand, count)
+                return copy or FrameForm(is_multipart, media_type, syntax)
     names = ", ".join(sorted(f"{get_syntax(uid).media_type};transfer-syntax={uid}" for uid in possible))
     raise NotAcceptable(f"these frames can be given as {names}; the request accepts none of them")
+
+
+def _form_at_hand(ranges: Sequence[MediaRange], quality: float, at_hand: Sequence[str], count: int) -> FrameForm | None:
+    """Choose a copy, if one is named in so many words with this quality."""
+    for wanted in ranges:
+        if wanted.quality != quality or (not wanted.is_multipart and count != 1):
+            continue
+        for syntax in at_hand:
+            media_type = get_syntax(syntax).media_type or OCTET_STREAM
+            named = wanted.transfer_syntax_uid or DEFAULT_SYNTAX.get(wanted.media_type)
+            if named == syntax and wanted.media_type in {media_type, OCTET_STREAM}:
+                return FrameForm(wanted.is_multipart, media_type, syntax)
+    return None
 
 
 def _frame_offers(

@@ -16,12 +16,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from filmless.dicom.pixels import Frame, PixelFormat, decode_frame, encode_frame, read_format
+from filmless.dicom.pixels import Frame, PixelFormat, decode_frame, encode_frame, read_format, same_samples
 from filmless.dicom.scanner import Header, scan
-from filmless.errors import FilmlessError
+from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE
+from filmless.errors import FilmlessError, Refused
 
 _HEAD: Final = struct.Struct("<II")
 _HEADERS_KEPT: Final = 8
+_LITTLE_ENDIAN: Final = frozenset({EXPLICIT_LE, IMPLICIT_LE})
 
 
 def send_message(connection: socket.socket, info: dict[str, Any], parts: Sequence[bytes | memoryview]) -> None:
@@ -81,7 +83,7 @@ class Tasks:
         if name == "sheet":
             return self._sheet(task)
         work: Callable[[Header, memoryview, dict[str, Any]], tuple[dict[str, Any], bytes]]
-        work = {"decode": self._decode, "encode": self._encode, "render": self._render}[name]
+        work = {"decode": self._decode, "encode": self._encode, "exact": self._exact, "render": self._render}[name]
         return work(self._header(task, parts[0]), parts[1], task)
 
     def _header(self, task: dict[str, Any], data: memoryview) -> Header:
@@ -112,6 +114,18 @@ class Tasks:
     def _encode(self, header: Header, data: memoryview, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         encoded, form = encode_frame(self._frame(header, data, task), task["transfer_syntax_uid"])
         return _describe(form), encoded
+
+    def _exact(self, header: Header, data: memoryview, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Encode a frame, decode that again, and give it only if nothing of what is stored was lost."""
+        form = read_format(header)
+        frame = self._frame(header, data, task)
+        if form.transfer_syntax_uid in _LITTLE_ENDIAN and frame.to_bytes() != data:
+            raise Refused("the unused bits of its samples hold something")
+        encoded, encoded_form = encode_frame(frame, task["transfer_syntax_uid"])
+        again = decode_frame(encoded, encoded_form, as_rgb=False, samples_max=self._samples_max)
+        if not same_samples(again, frame):
+            raise Refused("what was encoded does not decode to the same samples")
+        return _describe(encoded_form), encoded
 
     def _render(self, header: Header, data: memoryview, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         from filmless.dicom.rendering import Viewport, to_viewport
@@ -173,8 +187,9 @@ def _limit_time(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + seconds) + 2, hard))
 
 
-def main(descriptor: int, memory_bytes: int, timeout_s: float, samples_max: int) -> None:
+def main(descriptor: int, memory_bytes: int, timeout_s: float, samples_max: int, niceness: int) -> None:
     """Serve tasks until the parent closes the socket."""
+    os.nice(niceness)
     _limit(memory_bytes)
     connection = socket.socket(fileno=descriptor)
     tasks = Tasks(samples_max)
@@ -197,13 +212,13 @@ def main(descriptor: int, memory_bytes: int, timeout_s: float, samples_max: int)
             send_message(connection, info, [data])
 
 
-def command(descriptor: int, memory_bytes: int, timeout_s: float, samples_max: int) -> list[str]:
+def command(descriptor: int, memory_bytes: int, timeout_s: float, samples_max: int, niceness: int) -> list[str]:
     """Give the command that starts this process: isolated from the environment's Python paths."""
     import filmless
 
     root = os.path.dirname(os.path.dirname(os.path.abspath(filmless.__file__)))  # noqa: PTH100, PTH120
     program = (
         f"import sys; sys.path.insert(0, {root!r}); from filmless.retrieve.decoder import main; "
-        f"main({descriptor}, {memory_bytes}, {timeout_s}, {samples_max})"
+        f"main({descriptor}, {memory_bytes}, {timeout_s}, {samples_max}, {niceness})"
     )
     return [sys.executable, "-I", "-c", program]

@@ -39,7 +39,7 @@ _KINDS: Final = {"Refused": Refused, "NotAcceptable": NotAcceptable}
 class _Child:
     """One decoder process and our end of its socket."""
 
-    def __init__(self, memory_bytes: int, timeout_s: float, samples_max: int) -> None:
+    def __init__(self, memory_bytes: int, timeout_s: float, samples_max: int, niceness: int) -> None:
         self._timeout_s = timeout_s
         self._length_max = samples_max * 8 + (64 << 20)
         self._connection, theirs = socket.socketpair()
@@ -48,7 +48,7 @@ class _Child:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
             environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
             self._process = subprocess.Popen(
-                command(theirs.fileno(), memory_bytes, timeout_s, samples_max),
+                command(theirs.fileno(), memory_bytes, timeout_s, samples_max, niceness),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -85,13 +85,21 @@ class Decoders:
     """At most `processes` children, made when first needed."""
 
     def __init__(
-        self, *, processes: int, memory_bytes: int, timeout_s: float, samples_max: int, waiting_max: int
+        self,
+        *,
+        processes: int,
+        memory_bytes: int,
+        timeout_s: float,
+        samples_max: int,
+        waiting_max: int,
+        niceness: int = 0,
     ) -> None:
         self._processes = processes
         self._memory_bytes = memory_bytes
         self._timeout_s = timeout_s
         self._samples_max = samples_max
         self._waiting_max = waiting_max
+        self._niceness = niceness
         self._changed = threading.Condition()
         self._idle: list[_Child] = []
         self._busy = 0
@@ -158,7 +166,7 @@ class Decoders:
             if self._idle:
                 return self._idle.pop()
         try:
-            return _Child(self._memory_bytes, self._timeout_s, self._samples_max)
+            return _Child(self._memory_bytes, self._timeout_s, self._samples_max, self._niceness)
         except OSError as error:
             self._give(None)
             raise Unavailable(f"a decoder process cannot be started: {error}") from error
@@ -175,7 +183,9 @@ class Decoders:
 
 
 _pools: weakref.WeakKeyDictionary[Archive, Decoders] = weakref.WeakKeyDictionary()
+_background_pools: weakref.WeakKeyDictionary[Archive, Decoders] = weakref.WeakKeyDictionary()
 _pools_lock = threading.Lock()
+_BACKGROUND_NICENESS: Final = 19
 
 
 def decoders(archive: Archive) -> Decoders:
@@ -183,14 +193,30 @@ def decoders(archive: Archive) -> Decoders:
     with _pools_lock:
         pool = _pools.get(archive)
         if pool is None:
-            settings = archive.settings
-            pool = Decoders(
-                processes=settings.decoder_processes,
-                memory_bytes=settings.decode_memory_bytes,
-                timeout_s=settings.decode_timeout_s,
-                samples_max=settings.frame_pixels_max,
-                waiting_max=settings.decode_waiting_max,
-            )
+            pool = _made(archive, archive.settings.decoder_processes, 0)
             _pools[archive] = pool
-            weakref.finalize(archive, pool.close)
         return pool
+
+
+def background_decoders(archive: Archive) -> Decoders:
+    """Give the one child for work that nobody waits for: it runs when the processor has nothing else to do."""
+    with _pools_lock:
+        pool = _background_pools.get(archive)
+        if pool is None:
+            pool = _made(archive, 1, _BACKGROUND_NICENESS)
+            _background_pools[archive] = pool
+        return pool
+
+
+def _made(archive: Archive, processes: int, niceness: int) -> Decoders:
+    settings = archive.settings
+    pool = Decoders(
+        processes=processes,
+        memory_bytes=settings.decode_memory_bytes,
+        timeout_s=settings.decode_timeout_s,
+        samples_max=settings.frame_pixels_max,
+        waiting_max=settings.decode_waiting_max,
+        niceness=niceness,
+    )
+    weakref.finalize(archive, pool.close)
+    return pool

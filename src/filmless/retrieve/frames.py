@@ -18,7 +18,7 @@ from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE, Extent, native_e
 from filmless.dicom.scanner import Header, scan
 from filmless.dicom.syntaxes import DEFLATED, EXPLICIT_LE, get_syntax
 from filmless.errors import NotAcceptable, NotFound, Refused
-from filmless.retrieve.decoding import decoders
+from filmless.retrieve.decoding import Decoders, decoders
 from filmless.retrieve.instances import InstanceRecord, StoredInstance
 
 _INFLATED_KEPT: Final = 2
@@ -207,9 +207,9 @@ def _needs_extent(record: InstanceRecord) -> bool:
 
 
 def run_on_frame(
-    archive: Archive, record: InstanceRecord, frame_number: int, task: dict[str, Any]
+    archive: Archive, record: InstanceRecord, frame_number: int, task: dict[str, Any], pool: Decoders | None = None
 ) -> tuple[dict[str, Any], memoryview]:
-    """Hand one frame to a decoder process with a task of `decoder.Tasks`.
+    """Hand one frame to a decoder process with a task of `decoder.Tasks`, of this process's pool if none is named.
 
     Raises
     ------
@@ -255,7 +255,7 @@ def run_on_frame(
         "is_lenient": False,
         **task,
     }
-    return decoders(archive).run(message, [header, data])
+    return (pool or decoders(archive)).run(message, [header, data])
 
 
 def transcoded_frame(

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from filmless.access.principal import SYSTEM, Principal
 from filmless.archive import Archive
 from filmless.archive.blobs import Blobs
 from filmless.archive.jobs import JobContext
 from filmless.archive.limits import scan_limits
-from filmless.archive.tables import instances, series
+from filmless.archive.tables import instances, renditions, series
 from filmless.archive.walks import find_stored
 from filmless.errors import Conflict, NotFound, Refused
 from filmless.store.damage import Finding, tell
@@ -51,7 +51,7 @@ def sweep(archive: Archive, *, check: Callable[[], None] = lambda: None) -> Swee
     result = SweepResult()
     since = swept_at(archive) - archive.settings.sweep_age_s - _CLOCK_SKEW_S
     before = started_at - archive.settings.sweep_age_s
-    for blobs in (archive.blobs, archive.quarantine, archive.metadata_objects):
+    for blobs in (archive.blobs, archive.quarantine, archive.metadata_objects, archive.renditions):
         for path in blobs.leftovers(before):
             path.unlink(missing_ok=True)
             result.removed += 1
@@ -60,11 +60,13 @@ def sweep(archive: Archive, *, check: Callable[[], None] = lambda: None) -> Swee
         check()
         for key in sorted(_without(candidates, _recent_blobs(archive, since))):
             _adopt(archive, principal, key, result)
-    for candidates in _candidates(archive.metadata_objects, since, before):
-        check()
-        for key in _without(candidates, _metadata_objects(archive)):
-            archive.metadata_objects.delete(key)
-            result.removed += 1
+    derived = ((archive.metadata_objects, _METADATA_OBJECTS), (archive.renditions, _RENDITIONS))
+    for blobs, query in derived:
+        for candidates in _candidates(blobs, since, before):
+            check()
+            for key in _without(candidates, _named(archive, query)):
+                blobs.delete(key)
+                result.removed += 1
     for key in _recent_blobs(archive, since):
         if archive.blobs.length(key) is None:
             _tell_missing(archive, key, result)
@@ -127,13 +129,17 @@ def _recent_blobs(archive: Archive, since: float) -> Iterator[str]:
         last = rows[-1].id
 
 
-def _metadata_objects(archive: Archive) -> Iterator[str]:
+_METADATA_OBJECTS: Final = select(series.c.id, series.c.metadata_blob.label("blob")).order_by(series.c.id)
+_RENDITIONS: Final = select(renditions.c.id, renditions.c.blob).order_by(renditions.c.id)
+
+
+def _named(archive: Archive, query: Select[Any]) -> Iterator[str]:
+    """Keys of the objects that rows name, page by page."""
     last = 0
     while True:
-        query = select(series.c.id, series.c.metadata_blob).where(series.c.id > last).order_by(series.c.id)
         with archive.reading() as session:
-            rows = session.execute(query.limit(_ROWS_AT_ONCE)).all()
-        yield from (row.metadata_blob for row in rows if row.metadata_blob is not None)
+            rows = session.execute(query.where(query.selected_columns[0] > last).limit(_ROWS_AT_ONCE)).all()
+        yield from (row.blob for row in rows if row.blob is not None)
         if len(rows) < _ROWS_AT_ONCE:
             return
         last = rows[-1].id
