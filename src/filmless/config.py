@@ -238,6 +238,18 @@ class Settings(BaseSettings):
         60.0, description="Longest that a request to the change feed waits for one.", gt=0
     )
 
+    # Webhooks
+    webhooks_max: int = Field(20, description="Webhooks; each has a thread of its own in a worker.", ge=0, le=100)
+    webhook_timeout_s: float = Field(10.0, description="Longest that a receiver may take for one event.", gt=0, le=120)
+    webhook_retry_s: float = Field(
+        3 * 86400.0, description="Time that we try to deliver an event before the job is parked.", gt=0
+    )
+    webhook_networks: str = Field(
+        "",
+        description="Addresses or networks, comma-separated, that webhooks may call although they are link-local, "
+        "multicast or the metadata service of a cloud.",
+    )
+
     # Worklist (Unified Procedure Steps)
     worklist_label: str = Field(
         "Default", description="Worklist Label of workitems that come without one.", min_length=1, max_length=64

@@ -13,7 +13,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import filmless
 from filmless.access.http import problem, unauthorised
-from filmless.api import audit, changes, errors, events, health, operation, peers, people, session, studies, uploads
+from filmless.api import (
+    audit,
+    changes,
+    errors,
+    events,
+    health,
+    operation,
+    peers,
+    people,
+    session,
+    studies,
+    uploads,
+    webhooks,
+)
 from filmless.api.openapi import describe
 from filmless.api.streams import Broadcaster
 from filmless.archive import Archive
@@ -87,7 +100,7 @@ def create_api(archive: Archive | None) -> FastAPI:
         redirect_slashes=False,
     )
     errors.add_handlers(app)
-    for room in (session, studies, uploads, events, changes, people, peers, operation, health, audit):
+    for room in (session, studies, uploads, events, changes, people, peers, operation, health, webhooks, audit):
         app.include_router(room.router)
     if archive is not None:
         app.state.archive = archive

@@ -15,7 +15,7 @@ from filmless.archive.processes import alive
 from filmless.config import Settings
 from filmless.health.peers import check_peers
 from filmless.retrieve.make_renditions import make_renditions, trim
-from filmless.routing import ask_commitment, availability, commitment, sending
+from filmless.routing import ask_commitment, availability, commitment, deliveries, sending, webhooks
 from filmless.store.scrub import SLICE_S, scrub_job
 from filmless.store.sweep import sweep_job
 from filmless.store.verify import verify_job
@@ -34,7 +34,10 @@ def run_worker(settings: Settings, ready: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     with Archive.open(settings) as archive, alive(archive, "worker"):
         ready()
+        watch = threading.Thread(target=deliveries.watch, args=(archive, stop), name="webhooks")
+        watch.start()
         make_worker(archive).run(stop)
+        watch.join()
 
 
 def make_worker(archive: Archive) -> Worker:
@@ -53,9 +56,10 @@ def make_worker(archive: Archive) -> Worker:
         keeps_trying_s=dict.fromkeys(
             ("ask_commitment", "commitment_report", "notify_availability"), settings.commitment_retry_s
         )
-        | {SEND_JOB: settings.workitem_report_keep_s},
+        | {SEND_JOB: settings.workitem_report_keep_s, webhooks.DELIVER: settings.webhook_retry_s},
         # One at a time on all machines: the other threads are for what somebody waits for.
         destination_limits={"renditions": 1},
+        lanes={webhooks.QUEUE: max(1, settings.webhooks_max)},
     )
 
 
@@ -77,6 +81,7 @@ FUNCTIONS: dict[str, JobFunction] = {
     "commitment_overdue": ask_commitment.commitment_overdue,
     "commitment_report": commitment.commitment_report,
     "commitment_verify": commitment.commitment_verify,
+    "deliver_webhook": deliveries.deliver_webhook,
     "series_quiet": series_quiet,
     "make_renditions": make_renditions,
     "scrub": scrub_job,

@@ -37,6 +37,7 @@ NAMES: Final[dict[str, str]] = {
     "peer_unknown": "A stranger called (told once in 5 s) or was struck from the list; the key is its AE title.",
     "job": "The state or progress of a job changed; the key is its number, or the queue that was paused or resumed.",
     "job_parked": "A job was given up and waits for a person; the key is its number.",
+    "webhook": "A webhook was changed, or its deliveries began to fail or to work; the key is its number.",
     "problem": "A problem was raised or settled; the key is its kind.",
     "workitem": "A unified procedure step changed; the key is its SOP Instance UID.",
 }

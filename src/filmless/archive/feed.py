@@ -148,6 +148,11 @@ def cursor_of(event: Event | None) -> str:
     return f"0.{_microseconds(time.time())}" if event is None else f"{event.id}.{_microseconds(event.at)}"
 
 
+def age_s(cursor: str) -> float:
+    """How long ago the event of a cursor that we gave was."""
+    return time.time() - int(cursor.partition(".")[2]) / 1_000_000
+
+
 def _microseconds(at: float) -> int:
     return int(at * 1_000_000)
 

@@ -31,6 +31,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     update,
 )
 
@@ -46,6 +47,9 @@ logger = structlog.get_logger()
 
 _CLAIM_LOCK = 0x464A4F42  # PostgreSQL: claims of jobs with a destination are made one by one
 _HEARTBEATS_PER_LEASE = 3
+
+# Jobs that are told of otherwise: an event of each delivery of events would never come to an end.
+_UNTOLD = frozenset({"deliver_webhook"})
 
 
 class JobStopped(Exception):  # noqa: N818 - reads as a statement
@@ -137,7 +141,8 @@ def enqueue(
 
 
 def _tell(session: Connection, job_id: int, name: str, event: str = "job") -> None:
-    publish(session, event, str(job_id))
+    if name not in _UNTOLD or event == "job_parked":
+        publish(session, event, str(job_id))
 
 
 # What an administrator does with jobs.
@@ -164,6 +169,17 @@ def get_job(session: Connection, job_id: int) -> Job:
     if row is None:
         raise NotFound(f"there is no job {job_id}; a job that is done may have been forgotten")
     return _job_of(row)
+
+
+def find_by_key(session: Connection, key: str) -> Job | None:
+    """The job of a key, if there is one."""
+    row = session.execute(select(*_LISTED).where(jobs.c.key == key)).first()
+    return None if row is None else _job_of(row)
+
+
+def withdraw(session: Connection, key: str) -> None:
+    """Take the job of a key back, unless it runs: then it must see for itself that it is not wanted."""
+    session.execute(delete(jobs).where(jobs.c.key == key, jobs.c.state != "running"))
 
 
 def count_jobs(session: Connection) -> dict[str, int]:
@@ -294,12 +310,14 @@ class Worker:
         schedules: Mapping[str, float] | None = None,
         destination_limits: Mapping[str, int] | None = None,
         keeps_trying_s: Mapping[str, float] | None = None,
+        lanes: Mapping[str, int] | None = None,
     ) -> None:
         self._archive = archive
         self._functions = dict(functions)
         self._schedules = dict(schedules or {})
         self._destination_limits = dict(destination_limits or {})
         self._keeps_trying_s = dict(keeps_trying_s or {})  # jobs that are tried for a time, not a number of times
+        self._lanes = dict(lanes or {})  # queues with threads of their own, and how many: they hold up nobody else
         self._settings = archive.settings
         self._running: dict[int, JobContext] = {}
         self._mutex = threading.Lock()
@@ -308,8 +326,12 @@ class Worker:
         """Run until `stop` is set; jobs in hand are finished first."""
         self._until_available(self._write_schedules, stop)
         runners = [
-            threading.Thread(target=self._run_jobs, args=(stop,), name=f"job-{number}")
-            for number in range(self._settings.job_threads)
+            threading.Thread(target=self._run_jobs, args=(stop, lane, looking), name=f"{lane or 'job'}-{number}")
+            for lane, count, looking in [
+                ("", self._settings.job_threads, threading.Lock()),
+                *((name, count, threading.Lock()) for name, count in self._lanes.items()),
+            ]
+            for number in range(count)
         ]
         are_done = threading.Event()
         keeper = threading.Thread(target=self._keep_leases, args=(are_done,), name="job-leases")
@@ -329,10 +351,14 @@ class Worker:
             count += 1
         return count
 
-    def _run_jobs(self, stop: threading.Event) -> None:
+    def _run_jobs(self, stop: threading.Event, lane: str, looking: threading.Lock) -> None:
         while not stop.is_set():
-            if not self._try(lambda: self._run_one(stop)):
-                stop.wait(self._settings.job_poll_s)
+            with looking:  # one looks at a time: threads that have nothing to do cost nothing
+                claimed = None if stop.is_set() else self._try(lambda: self._claim(stop, lane))
+                if claimed is None:
+                    stop.wait(self._settings.job_poll_s)
+                    continue
+            self._try(partial(self._carry_out, *claimed))
 
     def _try(self, step: Callable[[], Any]) -> Any:
         """One step of the loop. The database may be away for a while: the loop outlives that."""
@@ -357,10 +383,12 @@ class Worker:
     # Claiming
 
     def _run_one(self, stop: threading.Event) -> bool:
-        context = self._claim(stop)
-        if context is None:
-            return False
-        job, args = context
+        claimed = self._claim(stop)
+        if claimed is not None:
+            self._carry_out(*claimed)
+        return claimed is not None
+
+    def _carry_out(self, job: JobContext, args: dict[str, Any]) -> None:
         with self._mutex:
             self._running[job.job_id] = job
         try:
@@ -368,11 +396,11 @@ class Worker:
         finally:
             with self._mutex:
                 self._running.pop(job.job_id, None)
-        return True
 
-    def _claim(self, stop: threading.Event) -> tuple[JobContext, dict[str, Any]] | None:
+    def _claim(self, stop: threading.Event, lane: str | None = None) -> tuple[JobContext, dict[str, Any]] | None:
+        """Take the next job of a lane: of a queue with threads of its own, of all others (""), or any (None)."""
         with self._archive.reading() as session:  # looking is cheaper than taking the turn to write
-            if session.execute(self._due(time.time())).first() is None:
+            if session.execute(self._due(time.time(), lane)).first() is None:
                 return None
         while True:
             now = time.time()
@@ -380,7 +408,7 @@ class Worker:
             with self._archive.transaction() as session:
                 if session.dialect.name == "postgresql":
                     session.execute(text(f"SELECT pg_advisory_xact_lock({_CLAIM_LOCK})"))
-                row = session.execute(self._due(now).with_for_update(skip_locked=True)).first()
+                row = session.execute(self._due(now, lane).with_for_update(skip_locked=True)).first()
                 if row is None:
                     return None
                 if row.state == "running" and self._is_last(row.name, row.attempts, row.created_at):
@@ -408,8 +436,9 @@ class Worker:
             return bool(attempts >= self._settings.job_attempts_max)
         return bool(attempts >= self._settings.job_attempts_max and time.time() - created_at >= keeps_trying_s)
 
-    def _due(self, now: float) -> Select[Any]:
+    def _due(self, now: float, lane: str | None) -> Select[Any]:
         """The next job that may be run, if any."""
+        of_lane = jobs.c.queue.not_in(list(self._lanes)) if lane == "" else jobs.c.queue == lane
         others = jobs.alias("others")
         of_destination = (
             select(func.count())
@@ -424,6 +453,7 @@ class Worker:
         return (
             select(jobs)
             .where(
+                true() if lane is None else of_lane,
                 or_(
                     and_(jobs.c.state == "waiting", jobs.c.run_at <= now),
                     and_(jobs.c.state == "running", jobs.c.lease_until < now),

@@ -234,6 +234,13 @@ FAULTS: Final[dict[str, Fault]] = {
         "It may not have it: do not delete it here.",
         "Send the study again.",
     ),
+    "webhook": Fault(
+        "warning",
+        "webhook",
+        "A receiver of events cannot be reached or refuses them.",
+        "The system behind it does not hear what happens here. Its events wait as long as event_keep_s.",
+        "Mend the receiver, or disable the webhook.",
+    ),
     "scrub": Fault(
         "problem",
         "scrub",

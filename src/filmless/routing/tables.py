@@ -1,11 +1,11 @@
-"""Tables of what was promised to peers, and of what they promised us. `_at` are seconds since 1970 in UTC.
+"""Tables of what was promised to peers, of what they promised us, and of webhooks. `_at` are seconds since 1970 in UTC.
 
 Peers are named by the number of their row, which is never used again, and by AE title for people.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
 
 from filmless.archive.database import metadata
 from filmless.archive.tables import Key
@@ -56,4 +56,25 @@ sends = Table(
     Column("job_id", Key, primary_key=True, autoincrement=False),
     Column("arrived", Text, nullable=False),  # ranges of instance keys that the peer acknowledged, as [[3,90],[94,94]]
     Column("changed_at", Float, nullable=False),
+)
+
+# Who is told of events by HTTP.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("description", String(255), nullable=False),
+    Column("names", Text),  # of events, separated by blanks; NULL: all, also those of later versions
+    Column("secret", Text, nullable=False),  # as it is: messages are signed with it
+    Column("is_active", Boolean, nullable=False),
+    Column("cursor", String(64), nullable=False),  # of the change feed: all before it was delivered
+    Column("delivered", BigInteger, nullable=False),
+    Column("delivered_at", Float),
+    Column("failures", Integer, nullable=False),  # since the last delivery
+    Column("failing_since", Float),
+    Column("last_error", Text),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    sqlite_autoincrement=True,
 )
