@@ -12,6 +12,7 @@ import pytest
 import make
 from filmless.dimse.association import FileRange
 from filmless.dimse.client import Rejected, connect
+from filmless.dimse.services import Outcome, Request
 from filmless.errors import Unavailable
 from running import free_port
 from wire import CT, EXPLICIT_LE, IMPLICIT_LE, VERIFICATION, Scp, run
@@ -119,3 +120,22 @@ def test_storescp_that_aborts_in_the_middle_is_an_error_of_ours(flag: str, tmp_p
     finally:
         process.terminate()
         process.wait()
+
+
+@pytest.mark.parametrize("syntax", [IMPLICIT_LE, EXPLICIT_LE])
+def test_movescu_reads_a_list_of_failed_instances_longer_than_its_vr_has_room_for(
+    syntax: str, scp: Callable[..., Scp]
+) -> None:
+    """In explicit VR it is UN with a length of 32 bits (PS3.5 6.2.2)."""
+    failed = [f"1.2.826.0.1.3680043.8.498.{number:038d}" for number in range(3000)]
+
+    def move(_: Request) -> Iterator[Outcome]:
+        yield Outcome(0xB000, counts=(None, 0, 3000, 0), identifier={"00080058": {"vr": "UI", "Value": failed}})
+
+    words = ["movescu", "-d", "-S", "-aem", "DEST", "-xi" if syntax == IMPLICIT_LE else "-xe"]
+    keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=1.2.3"]
+    done = run(*words, *keys, "127.0.0.1", scp(move=move).port)
+    said = done.stdout + done.stderr
+    last = failed[-1] if syntax == IMPLICIT_LE else "\\".join(f"{ord(each):02x}" for each in failed[-1])
+    assert said.count(last) == 1
+    assert done.returncode == 0 or "Releasing Association" in said

@@ -21,6 +21,8 @@ from filmless.dimse.limits import Limits
 from filmless.dimse.pdus import ContextAnswer, RoleSelection
 from filmless.dimse.server import Accept, Caller
 from filmless.dimse.services import Outcome, Request
+from filmless.retrieve.send import SendResult
+from filmless.scp.retrieving import final
 from running import free_port
 from wire import EXPLICIT_LE, IMPLICIT_LE, STUDY_FIND, STUDY_GET, STUDY_MOVE, Scp, Stored, run, wait_for
 
@@ -387,3 +389,10 @@ def test_a_search_over_our_requestor_ends_in_success(door: Door, series: list[Da
     with door.ask((STUDY_FIND, IMPLICIT_LE)) as association:
         answers = list(association.find(STUDY_FIND, keys("STUDY") | {"00100020": {"vr": "LO", "Value": ["P7"]}}))
     assert [status for status, _ in answers] == [c.PENDING, c.SUCCESS]
+
+
+def test_every_instance_that_failed_is_listed() -> None:
+    """The list is longer than the VR UI has room for in explicit VR; DCMTK reads it (dimse/test_dcmtk)."""
+    uids = [f"1.2.826.0.1.3680043.8.498.{number:038d}" for number in range(3000)]
+    outcome = final(SendResult(failed=3000, failures=dict.fromkeys(uids, "no context")), 0)
+    assert outcome.identifier == {FAILED_LIST: {"vr": "UI", "Value": uids}}

@@ -31,10 +31,11 @@ from filmless.archive.tables import (
     uids,
 )
 from filmless.config import Settings
+from filmless.dicom import part10
 from filmless.dicom.frames import FrameTable
 from filmless.errors import Conflict, Mismatch, NotAllowed, Refused, Unavailable
 from filmless.store.receive import Receipt, begin, receive
-from stored import waiting_files
+from stored import flip_bit, overwrite, waiting_files
 from waiting import until
 
 Send = Callable[..., Receipt]
@@ -143,6 +144,42 @@ def test_identical_bytes_with_another_group_2_are_a_success(
     assert send(ds).outcome == "duplicate"
     assert count(instances) == 1
     assert len(list(archive.blobs.keys())) == 1
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "the end is lost"])
+def test_an_instance_that_comes_again_repairs_what_was_damaged(
+    damage: str, archive: Archive, send: Send, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when another version of Filmless writes another group 0002: the data set is recognised by the digest."""
+    ds = make.ct_slice(rows=64)
+    monkeypatch.setattr(part10, "IMPLEMENTATION_VERSION_NAME", "FILMLESS_0_0_1")
+    send(ds)
+    monkeypatch.undo()
+    key = bytes(rows(instances)[0].blob).hex()
+    if damage == "a flipped bit":
+        flip_bit(archive.blobs, key, 3000)
+    else:
+        overwrite(archive.blobs, key, archive.blobs.read(key)[:-1000])
+    assert archive.blobs.digest(key) != key
+    assert send(ds).outcome == "duplicate"
+    assert archive.blobs.digest(key) == key
+    assert rows(conflicts) == []
+    assert list(archive.blobs.keys()) == [key]
+
+
+def test_a_damaged_instance_does_not_take_other_content_for_its_own(
+    archive: Archive, send: Send, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds = make.ct_slice(rows=64)
+    monkeypatch.setattr(part10, "IMPLEMENTATION_VERSION_NAME", "FILMLESS_0_0_1")
+    send(ds)
+    monkeypatch.undo()
+    key = bytes(rows(instances)[0].blob).hex()
+    flip_bit(archive.blobs, key, 3000)
+    ds.PixelData = bytes(len(ds.PixelData))
+    with pytest.raises(Conflict):
+        send(ds)
+    assert len(rows(conflicts)) == 1
 
 
 def test_other_bytes_under_the_same_uid_are_refused_and_both_are_findable(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
+from filmless.dicom.endings import failures_told, require_tile_parts, require_whole
 from filmless.dicom.syntaxes import (
     DEFLATED,
     DEFLATED_IMAGE_FRAME,
@@ -222,7 +223,7 @@ def decode_frame(
     data : the bytes of the frame; of native pixel data those of `native_extent`.
     as_rgb : turn every YBR into RGB. Without it, what is losslessly kept as YBR_FULL stays so: the conversion
         rounds. JPEG's and JPEG 2000's own colour transforms are undone in any case.
-    is_lenient : read what a native frame lacks at its end as zeros, to show the part that is there.
+    is_lenient : read what a frame lacks at its end as zeros, or as its codec does, to show the part that is there.
 
     Returns
     -------
@@ -244,7 +245,7 @@ def decode_frame(
     elif uid == RLE:
         pixels, photometric = _decode_rle(data, form), form.photometric_interpretation
     elif uid in _JPEG | _JPEG_LS | _JPEG_2000 | _HTJ2K | _JPEG_XL:
-        pixels, photometric = _decode_compressed(bytes(data), form)
+        pixels, photometric = _decode_compressed(bytes(data), form, is_lenient=is_lenient)
     else:
         raise Refused(f"pixel data in transfer syntax {uid} cannot be decoded")
     planar = form.planar_configuration if uid in NATIVE | {RLE} else 0
@@ -476,7 +477,7 @@ def has_sign_mismatch(form: PixelFormat, data: bytes | memoryview) -> bool:
         return False
 
 
-def _decode_compressed(data: bytes, form: PixelFormat) -> tuple[NDArray[Any], str]:
+def _decode_compressed(data: bytes, form: PixelFormat, *, is_lenient: bool) -> tuple[NDArray[Any], str]:
     import numpy as np
 
     uid, photometric = form.transfer_syntax_uid, form.photometric_interpretation
@@ -485,9 +486,14 @@ def _decode_compressed(data: bytes, form: PixelFormat) -> tuple[NDArray[Any], st
         stream = read_jpeg_header(data)
     elif uid in _JPEG_2000 | _HTJ2K:
         stream = read_j2k_header(data)
+    if uid in _HTJ2K:
+        require_tile_parts(data)
     if stream is not None:
         _check(stream, form)
     decoded, photometric = _run_codec(data, form, stream)
+    if not is_lenient and uid in _JPEG:
+        # Its codec makes up what is missing; the others say so by themselves.
+        require_whole(data, decoded, lambda changed: _run_codec(changed, form, stream)[0])
     pixels = np.asarray(decoded)
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
@@ -534,7 +540,8 @@ def _run_codec(data: bytes, form: PixelFormat, stream: Codestream | None) -> tup
         is_transformed = photometric in {"YBR_RCT", "YBR_ICT"}
         if uid in _HTJ2K:
             try:
-                return imagecodecs.htj2k_decode(data, planar=False), "RGB" if is_transformed else photometric
+                with failures_told():
+                    return imagecodecs.htj2k_decode(data, planar=False), "RGB" if is_transformed else photometric
             except imagecodecs.Htj2kError:
                 # OpenJPH reads no JP2 wrapper and no plain JPEG 2000 that is mislabelled; OpenJPEG does.
                 return imagecodecs.jpeg2k_decode(data, planar=False), "RGB" if is_transformed else photometric

@@ -46,7 +46,6 @@ _UNIQUE_KEYS = {
     Level.SERIES: "0020000E",
     Level.IMAGE: "00080018",
 }
-_UID_LIST_BYTES_MAX = 0xFFFE  # UI has a 16-bit length in explicit VR
 
 
 def find_named(
@@ -145,17 +144,6 @@ def final(result: SendResult, remaining: int) -> Outcome:
         status, comment = SUBOPERATIONS_FAILED, next(iter(result.failures.values()), "")
     identifier = None
     if result.failures:
-        identifier = {_FAILED_SOP_INSTANCE_UID_LIST: {"vr": "UI", "Value": _fitting(result.failed_uids)}}
+        identifier = {_FAILED_SOP_INSTANCE_UID_LIST: {"vr": "UI", "Value": list(result.failed_uids)}}
     counts = (remaining if result.cancelled else None, result.completed, result.failed, result.warning)
     return Outcome(status, comment, identifier, counts)
-
-
-def _fitting(uids: Sequence[str]) -> list[str]:
-    """As many UIDs as one element holds; the count of failures says how many there are."""
-    length, fitting = 0, []
-    for uid in uids:
-        length += len(uid) + 1
-        if length > _UID_LIST_BYTES_MAX:
-            break
-        fitting.append(uid)
-    return fitting

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 import structlog
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert
 
 from filmless.access import audit, policy
 from filmless.access.policy import Action
@@ -20,12 +20,13 @@ from filmless.archive import Archive
 from filmless.archive.database import insert_for
 from filmless.archive.events import publish
 from filmless.archive.limits import scan_limits
-from filmless.archive.tables import Flags, conflicts, instances, refusals, series, studies, uids
+from filmless.archive.tables import Flags, conflicts, refusals
 from filmless.dicom.part10 import preamble_and_meta
 from filmless.dicom.scanner import Header, scan
 from filmless.dicom.uids import is_storable
-from filmless.errors import Conflict, Damaged, Mismatch, NotFound, Refused, Unavailable
+from filmless.errors import Conflict, Mismatch, Refused, Unavailable
 from filmless.store.facts import HEAD_BYTES, SOP_CLASS_UID, SOP_INSTANCE_UID, Facts, read_facts
+from filmless.store.kept import Kept, find_kept, is_same_dataset
 from filmless.store.record import AlreadyKept, KnowledgeIsStale, Learned, Recorder, known_of
 
 if TYPE_CHECKING:
@@ -279,37 +280,6 @@ def _receipt(outcome: Literal["stored", "duplicate"], facts: Facts) -> Receipt:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """An instance that has its rows."""
-
-    blob: str
-    length_bytes: int
-    dataset_offset: int
-    transfer_syntax_uid: str
-    study_instance_uid: str
-
-
-def find_kept(archive: Archive, sop_instance_uid: str) -> Kept | None:
-    """What is kept under a SOP Instance UID."""
-    query = (
-        select(
-            instances.c.blob,
-            instances.c.length_bytes,
-            instances.c.dataset_offset,
-            uids.c.uid,
-            studies.c.study_instance_uid,
-        )
-        .join(uids, uids.c.id == instances.c.transfer_syntax_key)
-        .join(series, series.c.id == instances.c.series_key)
-        .join(studies, studies.c.id == series.c.study_key)
-        .where(instances.c.sop_instance_uid == sop_instance_uid)
-    )
-    with archive.reading() as session:
-        row = session.execute(query).first()
-    return None if row is None else Kept(bytes(row[0]).hex(), *row[1:])
-
-
 def _settle_existing(
     archive: Archive, principal: Principal, facts: Facts, key: str, length_bytes: int, request: str
 ) -> Receipt | None:
@@ -317,7 +287,7 @@ def _settle_existing(
     kept = find_kept(archive, facts.sop_instance_uid)
     if kept is None:
         return None
-    if kept.blob != key and not _is_same_dataset(archive, kept, facts, key, length_bytes):
+    if kept.blob != key and not is_same_dataset(archive, kept, facts, key, length_bytes):
         _record_conflict(archive, principal, facts, kept, key, length_bytes, request)
         raise Conflict(
             f"instance {facts.sop_instance_uid} is kept with other content; what was sent now lies in quarantine"
@@ -329,20 +299,6 @@ def _settle_existing(
             session, principal, "store-duplicate", kept.study_instance_uid, request=request, size_bytes=length_bytes
         )
     return _receipt("duplicate", facts)
-
-
-def _is_same_dataset(archive: Archive, kept: Kept, facts: Facts, key: str, length_bytes: int) -> bool:
-    """Whether two files differ in group 0002 at most, as files of two versions of Filmless may."""
-    if kept.transfer_syntax_uid != facts.transfer_syntax_uid:
-        return False
-    if kept.length_bytes - kept.dataset_offset != length_bytes - facts.dataset_offset:
-        return False
-    try:
-        ours = archive.blobs.stream(kept.blob, kept.dataset_offset)
-    except NotFound as error:
-        raise Damaged(f"the bytes of instance {facts.sop_instance_uid} are gone: blob {kept.blob}") from error
-    theirs = archive.blobs.stream(key, facts.dataset_offset)
-    return all(one == other for one, other in zip(ours, theirs, strict=True))
 
 
 def _record_conflict(

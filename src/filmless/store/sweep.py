@@ -25,7 +25,8 @@ from filmless.archive.walks import find_stored
 from filmless.errors import Conflict, NotFound, Refused
 from filmless.store.damage import Finding, tell
 from filmless.store.facts import read_facts
-from filmless.store.receive import find_kept, keep, record_refusal
+from filmless.store.kept import find_kept
+from filmless.store.receive import keep, record_refusal
 
 logger = structlog.get_logger()
 
