@@ -79,6 +79,41 @@ def read_display(header: Header, frame_number: int = 1) -> Display:
     )
 
 
+def read_softcopy_display(state: Header, voi: Header | None, image: Header) -> Display:
+    """Read how a presentation state shows an image: its own Modality and VOI LUT alone count (PS3.4 N.2.1).
+
+    Parameters
+    ----------
+    voi : the item of Softcopy VOI LUT Sequence that holds for the image; without one, all values are shown.
+    """
+    is_signed = image.integer(0x00280103) == 1
+    bits = min(image.integer(0x00280101) or image.integer(0x00280100) or 8, 32)
+    slope, intercept = _number(state, 0x00281053) or 1.0, _number(state, 0x00281052) or 0.0
+    modality_lut = next(iter(_luts(state, 0x00283000, is_signed=is_signed)), None)
+    windows = _windows(voi) if voi is not None else ()
+    voi_luts = tuple(_luts(voi, 0x00283010, is_signed=is_signed)) if voi is not None else ()
+    if not windows and not voi_luts:
+        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if is_signed else (0, (1 << bits) - 1)
+        ends = (
+            (0, (1 << modality_lut.bits) - 1) if modality_lut else (low * slope + intercept, high * slope + intercept)
+        )
+        windows = (Window(sum(ends) / 2, max(abs(ends[1] - ends[0]), 1e-6), "LINEAR_EXACT"),)
+    return Display(
+        bits_stored=bits,
+        slope=slope,
+        intercept=intercept,
+        modality_lut=modality_lut,
+        windows=windows,
+        voi_luts=voi_luts,
+        palette=_palette(image, is_signed=is_signed) if image.text(0x00280004) == "PALETTE COLOR" else None,
+    )
+
+
+def read_softcopy_lut(state: Header) -> Lut | None:
+    """Read the Presentation LUT of a presentation state (PS3.3 C.11.6)."""
+    return next(iter(_luts(state, 0x20500010, is_signed=False)), None)
+
+
 def _functional_group(header: Header, tag: int, frame_number: int) -> Header | None:
     per_frame = header.items(0x52009230)[frame_number - 1 : frame_number]
     for group in (*per_frame, *header.items(0x52009229)[:1]):

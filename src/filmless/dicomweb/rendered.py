@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.dicom.rendering import GIF, JPEG, MEDIA_TYPES, PNG, SIDE_MAX, Viewport
-from filmless.dicom.uids import name_of
+from filmless.dicom.rendering import GIF, JPEG, MEDIA_TYPES, PNG, SIDE_MAX, Viewport, animate
+from filmless.dicom.uids import is_presentation_state_class, name_of
 from filmless.dicom.windowing import Function, Window
 from filmless.dicomweb.answers import (
     PRIVATE,
@@ -46,6 +46,7 @@ from filmless.retrieve.instances import (
     instance_path,
 )
 from filmless.retrieve.opening import open_study, require
+from filmless.retrieve.presented import presented_frames, render_presented
 from filmless.retrieve.rendered import (
     Look,
     get_representative,
@@ -64,6 +65,7 @@ _FUNCTIONS: Final[dict[str, Function]] = {
 }
 
 _MOVING: Final = (GIF, MP4)
+_PRESENTED_MS: Final = 500.0
 
 _Work = Callable[[Archive, Principal, Request], Answer]
 
@@ -190,6 +192,8 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
         document = answer_document(archive, principal, record, request, ranges)
         if document is not None:
             return document
+        if is_presentation_state_class(instance.sop_class_uid):
+            return _presented(archive, principal, record, request, ranges)
         _require_image(instance)
     if is_video(instance):
         return answer_video(archive, record, request, ranges)
@@ -212,6 +216,37 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
     if wanted.is_multipart:
         return _parts(request, archive, headers, iter([(instance, drawn)]), look)
     return Answer(200, [("Content-Type", look.media_type), *headers], drawn)
+
+
+def _presented(
+    archive: Archive, principal: Principal, state: InstanceRecord, request: Request, ranges: list[MediaRange]
+) -> Answer:
+    """Answer with the images of a presentation state as it shows them: the middle one, or all as GIF or in parts."""
+    frames = presented_frames(archive, principal, state)
+    for study in {each.record.instance.study_instance_uid for each in frames}:
+        require(principal, Action.VIEW, study)
+        open_study(archive, principal, study)
+    wanted = _choice(ranges, count=1)
+    look = read_look(request, wanted.media_type)
+    size = look.viewport
+    if look.window is not None or (size is not None and size != Viewport(size.width, size.height)):
+        raise Refused(
+            "a presentation state has its own window and area: window and the region of viewport are not for it"
+        )
+    frames = frames if wanted.is_multipart or wanted.media_type == GIF else [frames[len(frames) // 2]]
+    blobs = hashlib.sha256("".join(each.record.instance.blob for each in frames).encode()).hexdigest()[:16]
+    etag = f'{_etag(state.instance, request, wanted)[:-1]}-{blobs}"'
+    headers: Headers = [("Cache-Control", REVALIDATE), ("ETag", etag), ("Vary", "Accept")]
+    if is_fresh(request, etag):
+        return not_modified(headers)
+    pictures = ((each.record.instance, render_presented(archive, state, each, look)) for each in frames)
+    if wanted.is_multipart:
+        return _parts(request, archive, headers, pictures, look)
+    headers.insert(0, ("Content-Type", look.media_type))
+    if len(frames) > 1:
+        pieces = animate((drawn for _, drawn in pictures), delays_ms=[_PRESENTED_MS] * len(frames))
+        return Answer(200, headers, pieces=started(pieces))
+    return Answer(200, headers, next(pictures)[1])
 
 
 def _etag(instance: StoredInstance, request: Request, wanted: MediaRange) -> str:

@@ -82,6 +82,8 @@ class Tasks:
         name = task["task"]
         if name == "sheet":
             return self._sheet(task)
+        if name == "present":
+            return self._present(self._header(task, parts[0]), parts[1], parts[2], task)
         work: Callable[[Header, memoryview, dict[str, Any]], tuple[dict[str, Any], bytes]]
         work = {"decode": self._decode, "encode": self._encode, "exact": self._exact, "render": self._render}[name]
         return work(self._header(task, parts[0]), parts[1], task)
@@ -138,6 +140,23 @@ class Tasks:
             viewport = Viewport(**task["viewport"])
             shown = to_viewport(shown, viewport, aspect=pixel_aspect(header), may_grow=task["may_grow"])
         return _picture(shown, task)
+
+    def _present(
+        self, header: Header, data: memoryview, state: memoryview, task: dict[str, Any]
+    ) -> tuple[dict[str, Any], bytes]:
+        """Show a frame as the presentation state in `state` says, a header by itself."""
+        from filmless.dicom.presentation_state import read_presentation_state
+        from filmless.dicom.presenting import present
+
+        read = read_presentation_state(
+            scan(bytes(state), transfer_syntax_uid=task["state_syntax"]),
+            header,
+            task["sop_instance_uid"],
+            task["frame_number"],
+            marks_max=task["marks_max"],
+        )
+        fit = (task["fit"][0], task["fit"][1]) if task["fit"] else None
+        return _picture(present(self._frame(header, data, task).pixels, read, fit=fit), task)
 
     def _sheet(self, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         from filmless.dicom.rendering import draw_sheet, encode_picture, resize

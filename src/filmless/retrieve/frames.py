@@ -207,9 +207,16 @@ def _needs_extent(record: InstanceRecord) -> bool:
 
 
 def run_on_frame(
-    archive: Archive, record: InstanceRecord, frame_number: int, task: dict[str, Any], pool: Decoders | None = None
+    archive: Archive,
+    record: InstanceRecord,
+    frame_number: int,
+    task: dict[str, Any],
+    pool: Decoders | None = None,
+    more: list[bytes | memoryview] | None = None,
 ) -> tuple[dict[str, Any], memoryview]:
-    """Hand one frame to a decoder process with a task of `decoder.Tasks`, of this process's pool if none is named.
+    """Hand one frame to a decoder process with a task of `decoder.Tasks` and the parts that it takes besides.
+
+    The process is of this process's pool if none is named.
 
     Raises
     ------
@@ -255,7 +262,7 @@ def run_on_frame(
         "is_lenient": False,
         **task,
     }
-    return (pool or decoders(archive)).run(message, [header, data])
+    return (pool or decoders(archive)).run(message, [header, data, *(more or [])])
 
 
 def transcoded_frame(

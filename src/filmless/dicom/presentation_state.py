@@ -1,0 +1,262 @@
+"""What a softcopy presentation state says of one image (PS3.3 A.33, C.10.4, C.10.5, C.10.6, C.10.7, C.7.6.11, C.11).
+
+Comes in: the scanned headers of the state and of the image. Goes out: `PresentationState`, the parts that hold for this
+image and frame, in the order of PS3.4 N.2. Not here: what it does to pixels (presenting.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from filmless.dicom.scanner import Header
+from filmless.dicom.windowing import Display, Lut, read_softcopy_display, read_softcopy_lut
+from filmless.errors import NotAcceptable
+
+GRAYSCALE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
+COLOR: Final = "1.2.840.10008.5.1.4.1.1.11.2"
+PRESENTABLE: Final = frozenset({GRAYSCALE, COLOR})
+
+Point = tuple[float, float]
+Colour = tuple[int, int, int]
+Units = Literal["PIXEL", "DISPLAY"]
+_WHITE: Final[Colour] = (255, 255, 255)
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """The part of the image that is shown: columns and rows from 1, both ends included, possibly beyond the image."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    aspect: float = 1.0
+    magnification: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shutter:
+    """What is left open, in pixels from 1: the intersection of the shapes; all else becomes `value`."""
+
+    rectangle: tuple[int, int, int, int] | None = None
+    circle: tuple[float, float, float] | None = None
+    polygon: tuple[Point, ...] = ()
+    value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A graphic object. Points are (x, y): PIXEL from 0 at the image's corner, DISPLAY from 0 to 1 of what is shown."""
+
+    kind: str
+    units: Units
+    points: tuple[Point, ...]
+    is_filled: bool = False
+    colour: Colour = _WHITE
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A text object: within a box, at an anchor, or both."""
+
+    text: str
+    box: tuple[Point, Point] | None = None
+    box_units: Units = "PIXEL"
+    anchor: Point | None = None
+    anchor_units: Units = "PIXEL"
+    has_line: bool = False
+    justification: str = "LEFT"
+    colour: Colour = _WHITE
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationState:
+    """All that is to be done to one frame."""
+
+    display: Display
+    is_inverse: bool
+    presentation_lut: Lut | None
+    rotation: int
+    is_flipped: bool
+    area: Area | None
+    shutter: Shutter | None
+    marks: tuple[Shape | Words, ...]
+
+
+def read_presentation_state(
+    state: Header, image: Header, sop_instance_uid: str, frame_number: int, *, marks_max: int
+) -> PresentationState:
+    """Read what a state says of one frame (from 1) of an image.
+
+    Raises
+    ------
+    NotAcceptable: it holds what cannot be drawn here, and without which the picture would mislead.
+    """
+    if 0x00286100 in state:
+        raise NotAcceptable("the presentation state subtracts a mask, which is not rendered here")
+    if (state.text(0x00181600) or "").find("BITMAP") >= 0 or 0x00181623 in state:
+        raise NotAcceptable("the presentation state has a shutter of a bitmap, which is not rendered here")
+
+    def holding(tag: int) -> Iterator[Header]:
+        return (item for item in state.items(tag) if _holds(item, sop_instance_uid, frame_number))
+
+    rotation = state.integer(0x00700042) or 0
+    if rotation % 90:
+        raise NotAcceptable(f"the presentation state rotates by {rotation} degrees; only quarter turns are known")
+    area = next(holding(0x0070005A), None)
+    return PresentationState(
+        display=read_softcopy_display(state, next(holding(0x00283110), None), image),
+        is_inverse=(state.text(0x20500020) or "").strip().upper() == "INVERSE",
+        presentation_lut=read_softcopy_lut(state),
+        rotation=rotation % 360,
+        is_flipped=(state.text(0x00700041) or "").strip().upper() == "Y",
+        area=_area(area) if area is not None else None,
+        shutter=_shutter(state),
+        marks=tuple(_marks(state, holding(0x00700001), marks_max)),
+    )
+
+
+def _holds(item: Header, sop_instance_uid: str, frame_number: int) -> bool:
+    """Whether an item is about an image: it names none, or this one, and no frames, or this one (C.10.4, C.10.5)."""
+    named = item.items(0x00081140)
+    if not named:
+        return True
+    for reference in named:
+        if reference.text(0x00081155) == sop_instance_uid:
+            frames = reference.numbers(0x00081160)
+            if not frames or frame_number in frames:
+                return True
+    return False
+
+
+def referenced_images(state: Header) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """List the images that a state is for, with their frames; none named means all (C.11.11)."""
+    for series in state.items(0x00081115):
+        for reference in series.items(0x00081140):
+            uid = reference.text(0x00081155)
+            if uid:
+                yield uid, tuple(int(number) for number in reference.numbers(0x00081160))
+
+
+def _area(item: Header) -> Area | None:
+    """Read the displayed area. Its corners are named as they lie after turning: either may have the larger column."""
+    first, last = item.numbers(0x00700052), item.numbers(0x00700053)
+    if len(first) != 2 or len(last) != 2:
+        return None
+    aspect = 1.0
+    for tag in (0x00700101, 0x00700102):  # Presentation Pixel Spacing, Presentation Pixel Aspect Ratio: row, column
+        values = item.numbers(tag)
+        if len(values) == 2 and min(values) > 0 and 0.05 < values[0] / values[1] < 20:
+            aspect = values[0] / values[1]
+            break
+    magnification = 1.0
+    if (item.text(0x00700100) or "").strip().upper() == "MAGNIFY":
+        ratio = item.number(0x00700103)
+        magnification = ratio if ratio and 0.01 <= ratio <= 100 else 1.0
+    left, right = sorted((int(first[0]), int(last[0])))
+    top, bottom = sorted((int(first[1]), int(last[1])))
+    return Area(left, top, right, bottom, aspect, magnification)
+
+
+def _shutter(state: Header) -> Shutter | None:
+    shapes = {shape.strip().upper() for shape in state.texts(0x00181600)}
+    if not shapes:
+        return None
+    rectangle: tuple[int, int, int, int] | None = None
+    edges = [state.integer(tag) for tag in (0x00181602, 0x00181606, 0x00181604, 0x00181608)]
+    if "RECTANGULAR" in shapes and None not in edges:
+        left, top, right, bottom = (edge or 0 for edge in edges)
+        rectangle = (left, top, right, bottom)
+    centre, radius = state.numbers(0x00181610), state.number(0x00181612)
+    circle = (centre[1], centre[0], radius) if "CIRCULAR" in shapes and len(centre) == 2 and radius else None
+    flat = state.numbers(0x00181620) if "POLYGONAL" in shapes else []
+    polygon = tuple((column, row) for row, column in zip(flat[::2], flat[1::2], strict=False))
+    value = (state.integer(0x00181622) or 0) >> 8
+    return Shutter(rectangle, circle, polygon if len(polygon) >= 3 else (), min(value, 255))
+
+
+def _marks(state: Header, annotations: Iterator[Header], marks_max: int) -> Iterator[Shape | Words]:
+    layers = _layers(state)
+    found: list[tuple[int, Shape | Words]] = []
+    for annotation in annotations:
+        order, colour = layers.get((annotation.text(0x00700002) or "").strip().upper(), (1 << 30, _WHITE))
+        shapes = (_shape(item, colour) for item in annotation.items(0x00700009))
+        texts = (_words(item, colour) for item in annotation.items(0x00700008))
+        found += [(order, mark) for mark in (*shapes, *texts) if mark is not None]
+        if annotation.items(0x00700209):
+            raise NotAcceptable("the presentation state has compound graphics, which are not rendered here")
+        if len(found) > marks_max:
+            raise NotAcceptable(f"the presentation state has more than {marks_max} graphic and text objects")
+    found.sort(key=lambda entry: entry[0])
+    return (mark for _, mark in found)
+
+
+def _layers(state: Header) -> dict[str, tuple[int, Colour]]:
+    layers: dict[str, tuple[int, Colour]] = {}
+    for item in state.items(0x00700060):
+        lab = item.numbers(0x00700401)
+        grey = item.integer(0x00700066)
+        colour = _WHITE
+        if len(lab) == 3:
+            colour = from_cielab(lab[0], lab[1], lab[2])
+        elif grey is not None:
+            colour = (min(grey >> 8, 255),) * 3
+        layers[(item.text(0x00700002) or "").strip().upper()] = (item.integer(0x00700062) or 0, colour)
+    return layers
+
+
+def _units(text: str | None) -> Units:
+    return "DISPLAY" if (text or "").strip().upper() == "DISPLAY" else "PIXEL"
+
+
+def _shape(item: Header, colour: Colour) -> Shape | None:
+    flat = item.numbers(0x00700022)
+    points = tuple(zip(flat[::2], flat[1::2], strict=False))
+    kind = (item.text(0x00700023) or "").strip().upper()
+    if not points or (item.integer(0x00700020) or 2) != 2:
+        return None
+    is_filled = (item.text(0x00700024) or "").strip().upper() == "Y"
+    return Shape(kind, _units(item.text(0x00700005)), points, is_filled, colour)
+
+
+def _words(item: Header, colour: Colour) -> Words | None:
+    text = item.text(0x00700006)
+    first, last, anchor = item.numbers(0x00700010), item.numbers(0x00700011), item.numbers(0x00700014)
+    if not text or (len(first) != 2 and len(anchor) != 2):
+        return None
+    return Words(
+        text,
+        box=((first[0], first[1]), (last[0], last[1])) if len(first) == 2 and len(last) == 2 else None,
+        box_units=_units(item.text(0x00700003)),
+        anchor=(anchor[0], anchor[1]) if len(anchor) == 2 else None,
+        anchor_units=_units(item.text(0x00700004)),
+        has_line=(item.text(0x00700015) or "").strip().upper() == "Y",
+        justification=(item.text(0x00700012) or "LEFT").strip().upper(),
+        colour=colour,
+    )
+
+
+def from_cielab(lightness: float, a: float, b: float) -> Colour:
+    """Turn a colour as DICOM writes CIELab, 16 bits each, into sRGB (PS3.3 C.10.7.1.1, ISO 15076-1 with D50)."""
+    level = (lightness / 65535 * 100 + 16) / 116
+    across, along = a / 65535 * 255 - 128, b / 65535 * 255 - 128
+
+    def linear(t: float) -> float:
+        return t**3 if t > 6 / 29 else 3 * (6 / 29) ** 2 * (t - 4 / 29)
+
+    x, y, z = 0.96422 * linear(level + across / 500), linear(level), 0.82521 * linear(level - along / 200)
+    channels = (
+        3.1338561 * x - 1.6168667 * y - 0.4906146 * z,
+        -0.9787684 * x + 1.9161415 * y + 0.0334540 * z,
+        0.0719453 * x - 0.2289914 * y + 1.4052427 * z,
+    )
+
+    def encoded(value: float) -> int:
+        value = min(max(value, 0.0), 1.0)
+        value = 12.92 * value if value <= 0.0031308 else 1.055 * value ** (1 / 2.4) - 0.055
+        return round(value * 255)
+
+    red, green, blue = map(encoded, channels)
+    return red, green, blue

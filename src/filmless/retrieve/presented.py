@@ -1,0 +1,73 @@
+"""Presentation states, rendered on the images that they are for (PS3.18 8.3.5.1, PS3.4 annex N)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from filmless.access.principal import Principal
+from filmless.archive import Archive
+from filmless.dicom.presentation_state import PRESENTABLE, referenced_images
+from filmless.dicom.uids import name_of
+from filmless.errors import NotAcceptable, NotFound
+from filmless.retrieve.frames import read_header, read_header_bytes, run_on_frame
+from filmless.retrieve.instances import InstanceRecord, find_instances, find_record
+from filmless.retrieve.rendered import Look, is_image
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A frame (from 1) of an image that a presentation state is for."""
+
+    record: InstanceRecord
+    frame_number: int
+
+
+def presented_frames(archive: Archive, principal: Principal, state: InstanceRecord) -> list[Presented]:
+    """List the frames that a state is for, in its order: those that are here and that `principal` may see.
+
+    Raises
+    ------
+    NotAcceptable: states of this class are not rendered, or it is for more than `cine_frames_max` frames.
+    NotFound: none of its images is here.
+    """
+    uid = state.instance.sop_class_uid
+    if uid not in PRESENTABLE:
+        raise NotAcceptable(f"an instance of {name_of(uid)} is not rendered here; its thumbnail stands for it")
+    frames_of = dict(referenced_images(read_header(archive, state.instance)))
+    visible = {each.sop_instance_uid for each in find_instances(archive, principal, sop_uids=frames_of)}
+    found: list[Presented] = []
+    allowed = archive.settings.cine_frames_max
+    for image_uid, numbers in frames_of.items():
+        record = find_record(archive, image_uid) if image_uid in visible else None
+        if record is None or not is_image(record.instance):
+            continue
+        count = record.instance.number_of_frames
+        chosen = [number for number in numbers if 1 <= number <= count] if numbers else range(1, count + 1)
+        if len(found) + len(chosen) > allowed:
+            raise NotAcceptable(f"the presentation state is for more than {allowed} frames")
+        found += [Presented(record, number) for number in chosen]
+    if not found:
+        raise NotFound(f"none of the {len(frames_of)} images that the presentation state is for is here")
+    return found
+
+
+def render_presented(archive: Archive, state: InstanceRecord, shown: Presented, look: Look) -> bytes:
+    """Draw one frame as a presentation state says; of `look` the kind, the quality and the size of the viewport count.
+
+    Raises
+    ------
+    NotAcceptable: the frame cannot be decoded, or the state says what is not rendered here.
+    Unavailable: too many wait.
+    """
+    header, bare_syntax = read_header_bytes(archive, state.instance)
+    task = {
+        "task": "present",
+        "is_lenient": True,
+        "media_type": look.media_type,
+        "quality": look.quality,
+        "sop_instance_uid": shown.record.instance.sop_instance_uid,
+        "state_syntax": bare_syntax,
+        "marks_max": archive.settings.presentation_marks_max,
+        "fit": [look.viewport.width, look.viewport.height] if look.viewport else None,
+    }
+    return bytes(run_on_frame(archive, shown.record, shown.frame_number, task, more=[memoryview(header)])[1])

@@ -1,0 +1,80 @@
+"""Softcopy presentation states, made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.sequence import Sequence
+
+import make
+
+GSPS = "1.2.840.10008.5.1.4.1.1.11.1"
+
+
+def item(**values: Any) -> Dataset:
+    ds = Dataset()
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def reference(of: Dataset, *frames: int) -> Dataset:
+    named = item(ReferencedSOPClassUID=of.SOPClassUID, ReferencedSOPInstanceUID=of.SOPInstanceUID)
+    if frames:
+        named.ReferencedFrameNumber = list(frames)
+    return named
+
+
+def state(*images: Dataset, frames: tuple[int, ...] = (), **values: Any) -> Dataset:
+    """A Grayscale Softcopy Presentation State for images of one series that says no more than it must."""
+    first = images[0]
+    ds = make.instance(GSPS, Modality="PR", StudyInstanceUID=first.StudyInstanceUID, PatientID=first.PatientID)
+    ds.PatientName = first.PatientName
+    ds.ContentLabel, ds.PresentationLUTShape = "TEST", "IDENTITY"
+    named = Sequence([reference(image, *frames) for image in images])
+    ds.ReferencedSeriesSequence = Sequence(
+        [item(SeriesInstanceUID=first.SeriesInstanceUID, ReferencedImageSequence=named)]
+    )
+    for keyword, value in values.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def window(center: float, width: float, function: str = "LINEAR_EXACT", *images: Dataset) -> Sequence:
+    """A Softcopy VOI LUT Sequence."""
+    voi = item(WindowCenter=str(center), WindowWidth=str(width), VOILUTFunction=function)
+    if images:
+        voi.ReferencedImageSequence = Sequence([reference(image) for image in images])
+    return Sequence([voi])
+
+
+def area(first: tuple[int, int], last: tuple[int, int], **values: Any) -> Sequence:
+    """A Displayed Area Selection Sequence: corners as column, row from 1."""
+    values.setdefault("PresentationSizeMode", "SCALE TO FIT")
+    return Sequence(
+        [item(DisplayedAreaTopLeftHandCorner=list(first), DisplayedAreaBottomRightHandCorner=list(last), **values)]
+    )
+
+
+def annotation(*objects: Dataset, layer: str = "MARKS") -> Dataset:
+    """An item of Graphic Annotation Sequence."""
+    made = item(GraphicLayer=layer)
+    shapes = [each for each in objects if "GraphicType" in each]
+    texts = [each for each in objects if "UnformattedTextValue" in each]
+    if shapes:
+        made.GraphicObjectSequence = Sequence(shapes)
+    if texts:
+        made.TextObjectSequence = Sequence(texts)
+    return made
+
+
+def shape(kind: str, *points: float, units: str = "PIXEL", is_filled: bool = False) -> Dataset:
+    return item(
+        GraphicAnnotationUnits=units, GraphicDimensions=2, NumberOfGraphicPoints=len(points) // 2,
+        GraphicData=list(points), GraphicType=kind, GraphicFilled="Y" if is_filled else "N",
+    )  # fmt: skip
+
+
+def layer(name: str, order: int, **values: Any) -> Dataset:
+    return item(GraphicLayer=name, GraphicLayerOrder=order, **values)
