@@ -8,6 +8,7 @@ The line is a limit on how fast this process takes bytes from its six connection
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import queue
 import tempfile
@@ -97,7 +98,7 @@ def main() -> None:
     paths = [path_of(one) for one in slices]
     with (
         tempfile.TemporaryDirectory() as folder,
-        Sink() as sink,
+        contextlib.closing(Sink()) as sink,
         servers.filmless(Path(folder) / "filmless", sink.port, series_quiet_s="1") as server,
     ):
         store(server.peer, [slices], quickack=True)
@@ -108,7 +109,7 @@ def main() -> None:
             time.sleep(21)  # who asked for a series that has none is told so again for 20 s
         for what, accept in (("as stored", STORED), ("HTJ2K copies", COPIES)):
             size, seconds = fetch_all(server.web, paths, accept, asked.mbit)
-            print(f"{what:14} {size / 1e6:8.1f} MB {seconds:7.2f} s for {len(paths)} frames at {asked.mbit:g} Mbit/s")
+            print(f"{what:14} {size:12,} bytes {seconds:7.2f} s for {len(paths)} frames at {asked.mbit:g} Mbit/s")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom import Dataset, dcmread
 from sqlalchemy import select
 from starlette.testclient import TestClient
@@ -25,8 +26,9 @@ from filmless.access.tables import audit
 from filmless.archive import Archive
 from filmless.archive.tables import instances
 from filmless.dicom import pixels, syntaxes
+from filmless.dicom.compressing import ENCODABLE
 from filmless.dicom.frames import locate_frames
-from filmless.dicom.pixels import ENCODABLE, NATIVE
+from filmless.dicom.pixels import NATIVE
 from filmless.dicom.scanner import scan
 from filmless.errors import FilmlessError
 from filmless.retrieve.frames import FIX_UPS
@@ -481,6 +483,8 @@ def test_frames_of_what_has_none_are_not_found(stored: Store, client: TestClient
         ("image/jxl", syntaxes.JPEG_XL_LOSSLESS),
         ("image/dicom-rle", syntaxes.RLE),
         ("image/jpeg", syntaxes.JPEG_LOSSLESS_SV1),
+        ("application/x-deflate", syntaxes.DEFLATED_IMAGE_FRAME),
+        *((f"{syntaxes.get_syntax(uid).media_type}; transfer-syntax={uid}", uid) for uid in sorted(ENCODABLE)),
     ],
 )
 def test_a_frame_is_compressed_without_loss_for_those_who_ask(
@@ -488,10 +492,47 @@ def test_a_frame_is_compressed_without_loss_for_those_who_ask(
 ) -> None:
     ds = stored(make.ct_slice(rows=16))
     response = client.get(f"{address(ds)}/frames/1", headers={"accept": accept})
-    assert response.headers["content-type"] == f"{accept}; transfer-syntax={uid}"
+    assert response.headers["content-type"] == f"{accept.partition(';')[0]}; transfer-syntax={uid}"
     header = scan(make.part10(ds))
     form = replace(pixels.read_format(header), transfer_syntax_uid=uid)
     assert pixels.decode_frame(response.content, form).to_bytes() == ds.PixelData
+
+
+def _eight_bits() -> Dataset:
+    y, x = np.mgrid[0:32, 0:32]
+    values = (128 + 60 * np.sin(x / 5) * np.cos(y / 6)).astype(np.uint8)
+    return make.ct_slice(
+        32, BitsAllocated=8, BitsStored=8, HighBit=7, PixelRepresentation=0, PixelData=values.tobytes()
+    )
+
+
+def test_a_frame_is_compressed_with_loss_only_for_those_who_name_the_syntax(stored: Store, client: TestClient) -> None:
+    ds = stored(_eight_bits())
+    named = client.get(
+        f"{address(ds)}/frames/1", headers={"accept": f"image/jpeg; transfer-syntax={make.JPEG_BASELINE}"}
+    )
+    assert named.headers["content-type"] == f"image/jpeg; transfer-syntax={make.JPEG_BASELINE}"
+    shown = np.asarray(Image.open(io.BytesIO(named.content))).astype(int)
+    assert np.abs(shown - ds.pixel_array).max() < 8
+    for accept in ("image/jpeg", "image/*", "*/*"):
+        assert make.JPEG_BASELINE not in client.get(f"{address(ds)}/frames/1", headers={"accept": accept}).text[:600]
+
+
+def test_what_lost_something_loses_no_more(stored: Store, client: TestClient) -> None:
+    ds = _eight_bits()
+    ds.LossyImageCompression = "01"
+    stored(ds)
+    response = client.get(
+        f"{address(ds)}/frames/1", headers={"accept": f"image/jpeg; transfer-syntax={make.JPEG_BASELINE}"}
+    )
+    assert response.status_code == 406
+    assert "with loss" in response.json()["detail"]
+
+
+def test_whole_instances_are_never_compressed_with_loss(stored: Store, client: TestClient) -> None:
+    ds = stored(_eight_bits())
+    accept = f"application/dicom; transfer-syntax={make.JPEG_BASELINE}"
+    assert client.get(address(ds), headers={"accept": accept}).status_code == 406
 
 
 def test_one_bit_frames_begin_at_a_byte_wherever_they_lie(stored: Store, client: TestClient) -> None:

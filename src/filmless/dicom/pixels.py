@@ -1,7 +1,8 @@
-"""The pixel data of one frame: from stored bytes to numbers and back (PS3.3 C.7.6.3, PS3.5 8 and Annex A).
+"""The pixel data of one frame: from stored bytes to numbers (PS3.3 C.7.6.3, PS3.5 8 and Annex A).
 
 Nothing here trusts its input, yet the codecs below are C code fed from the network: call `decode_frame` on stored
-data only in a process that may die (retrieve/decoding.py, docs/decisions/0008). Values equal pydicom's.
+data only in a process that may die (retrieve/decoding.py, docs/decisions/0008). Values equal pydicom's. The
+way back: compressing.py.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from filmless.dicom.syntaxes import (
     JPEG_XL_RECOMPRESSION,
     RLE,
 )
-from filmless.errors import NotAcceptable, Refused
+from filmless.errors import Refused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,19 +59,6 @@ _RAW_FRAMES: Final = frozenset({ENCAPSULATED_UNCOMPRESSED, DEFLATED_IMAGE_FRAME}
 
 DECODABLE: Final = NATIVE | _JPEG | _JPEG_LS | _JPEG_2000 | _HTJ2K | _JPEG_XL | _RAW_FRAMES | {RLE}
 """Transfer syntaxes whose frames `decode_frame` reads."""
-
-ENCODABLE: Final = frozenset(
-    {
-        RLE,
-        JPEG_LOSSLESS_SV1,
-        JPEG_LS_LOSSLESS,
-        JPEG_2000_LOSSLESS,
-        HTJ2K_LOSSLESS,
-        HTJ2K_LOSSLESS_RPCL,
-        JPEG_XL_LOSSLESS,
-    }
-)
-"""Encapsulated transfer syntaxes that `encode_frame` writes, all of them lossless."""
 
 _ARE_BITS: Final = 1
 _SAMPLES_DEFAULT_MAX: Final = 400_000_000
@@ -602,134 +590,3 @@ def ybr_to_rgb(pixels: NDArray[Any]) -> NDArray[Any]:
     ):
         out[..., channel] = np.clip(np.floor(luma + of_blue * blue + of_red * red), 0, top)
     return out
-
-
-def encode_frame(frame: Frame, transfer_syntax_uid: str) -> tuple[bytes, PixelFormat]:
-    """Compress a frame without loss.
-
-    Returns
-    -------
-    The codestream, and the format that the data set must now state: Photometric Interpretation YBR_RCT where
-    JPEG 2000 transforms RGB, Planar Configuration 1 for RLE's byte planes and 0 otherwise.
-
-    Raises
-    ------
-    NotAcceptable: the syntax cannot hold such a frame without loss (floating point, 1-bit, 32-bit in most).
-    """
-    import numpy as np
-
-    form, pixels = frame.format, frame.pixels
-    width = pixels.dtype.itemsize
-    limit = {RLE: 4, JPEG_2000_LOSSLESS: 2, HTJ2K_LOSSLESS: 2, HTJ2K_LOSSLESS_RPCL: 2}.get(transfer_syntax_uid, 2)
-    if transfer_syntax_uid not in ENCODABLE:
-        raise NotAcceptable(f"frames cannot be encoded in transfer syntax {transfer_syntax_uid}")
-    if form.kind != "integer" or form.bits_allocated == _ARE_BITS or width > limit:
-        raise NotAcceptable(
-            f"{form.bits_allocated}-bit {form.kind} samples cannot be kept without loss in {transfer_syntax_uid}"
-        )
-    pixels = np.ascontiguousarray(pixels)
-    planar = 1 if transfer_syntax_uid == RLE and form.samples_per_pixel > 1 else 0
-    photometric = form.photometric_interpretation
-    is_rgb = photometric == "RGB" and form.samples_per_pixel == 3
-    if transfer_syntax_uid == RLE:
-        data = _encode_rle(pixels)
-    elif transfer_syntax_uid == JPEG_LS_LOSSLESS:
-        data = _encode(lambda codecs: codecs.jpegls_encode(_unsigned(pixels), level=0))
-    elif transfer_syntax_uid == JPEG_LOSSLESS_SV1:
-        data = _encode(lambda codecs: _encode_jpeg_lossless(codecs, _unsigned(pixels)))
-    elif transfer_syntax_uid == JPEG_XL_LOSSLESS:
-        if form.samples_per_pixel > 1 and not is_rgb:
-            raise NotAcceptable(f"JPEG XL decoders give RGB: {photometric} cannot be kept as it is")
-        data = _encode(
-            lambda codecs: codecs.jpegxl_encode(
-                _unsigned(pixels), lossless=True, effort=3, usecontainer=False, numthreads=1
-            )
-        )
-    elif transfer_syntax_uid == JPEG_2000_LOSSLESS:
-        data = _encode(
-            lambda codecs: codecs.jpeg2k_encode(
-                pixels,
-                level=0,
-                reversible=True,
-                codecformat="j2k",
-                mct=is_rgb,
-                bitspersample=form.bits_stored,
-                numthreads=1,
-            )
-        )
-        photometric = "YBR_RCT" if is_rgb else photometric
-    else:
-        data = _encode(lambda codecs: codecs.htj2k_encode(pixels, reversible=True, rgb=is_rgb, planar=False))
-        if transfer_syntax_uid == HTJ2K_LOSSLESS_RPCL:
-            data = _with_tile_part_lengths(data)
-        photometric = "YBR_RCT" if is_rgb else photometric
-    return data, replace(
-        form,
-        transfer_syntax_uid=transfer_syntax_uid,
-        photometric_interpretation=photometric,
-        planar_configuration=planar,
-    )
-
-
-def same_samples(one: Frame, other: Frame) -> bool:
-    """Whether two frames hold the same samples of the same type in the same colour space."""
-    return (
-        one.pixels.dtype == other.pixels.dtype
-        and one.format.photometric_interpretation == other.format.photometric_interpretation
-        and bool((one.pixels == other.pixels).all())
-    )
-
-
-def _encode(run: Any) -> bytes:
-    import imagecodecs
-
-    try:
-        return bytes(run(imagecodecs))
-    except (RuntimeError, ValueError, NotImplementedError) as error:
-        raise NotAcceptable(f"the frame cannot be encoded: {str(error)[:200]}") from error
-
-
-def _with_tile_part_lengths(data: bytes) -> bytes:
-    """Add the TLM marker segment, which the RPCL syntax wants and OpenJPH leaves out (ISO/IEC 15444-1 A.7.1)."""
-    begin = position = data.index(b"\xff\x90\x00\x0a")
-    lengths = b""
-    while data[position : position + 2] == b"\xff\x90":
-        tile, length = struct.unpack_from(">HI", data, position + 4)
-        length = length or len(data) - 2 - position  # 0: up to EOC
-        lengths += struct.pack(">HI", tile, length)
-        position += length
-    if not lengths or len(lengths) > 0xFF00 or b"\xff\x55" in data[:begin]:
-        return data
-    return data[:begin] + struct.pack(">HHBB", 0xFF55, 4 + len(lengths), 0, 0x60) + lengths + data[begin:]
-
-
-def _unsigned(pixels: NDArray[Any]) -> NDArray[Any]:
-    """See signed samples as the unsigned ones of the same bits: these codecs have no sign."""
-    return pixels.view(f"u{pixels.dtype.itemsize}")
-
-
-def _encode_jpeg_lossless(codecs: Any, pixels: NDArray[Any]) -> bytes:
-    colours = {"colorspace": "RGB", "outcolorspace": "RGB"} if pixels.ndim == 3 else {}
-    return bytes(codecs.jpeg8_encode(pixels, lossless=True, predictor=1, **colours))
-
-
-def _encode_rle(pixels: NDArray[Any]) -> bytes:
-    """Encode the byte planes of a frame, each row on its own (PS3.5 G.3)."""
-    import imagecodecs
-    import numpy as np
-
-    width = pixels.dtype.itemsize
-    samples = 1 if pixels.ndim == 2 else pixels.shape[2]
-    planes = pixels.astype(pixels.dtype.newbyteorder(">")).view(np.uint8)
-    planes = planes.reshape(pixels.shape[0], pixels.shape[1], samples * width)
-    if samples * width > 15:
-        raise NotAcceptable(f"{samples * width} byte planes do not fit into an RLE frame")
-    segments = []
-    for plane in range(samples * width):
-        segment = bytes(imagecodecs.packbits_encode(np.ascontiguousarray(planes[:, :, plane]), axis=-1))
-        segments.append(segment + b"\0" * (len(segment) % 2))
-    offsets, position = [], 64
-    for segment in segments:
-        offsets.append(position)
-        position += len(segment)
-    return struct.pack("<16I", len(segments), *offsets, *[0] * (15 - len(offsets))) + b"".join(segments)

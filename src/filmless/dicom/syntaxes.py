@@ -147,7 +147,7 @@ ALL: tuple[TransferSyntax, ...] = (
         is_referenced=True,
     ),
     _image(RLE, "RLE Lossless", "image/dicom-rle"),
-    _image(DEFLATED_IMAGE_FRAME, "Deflated Image Frame Compression", None),
+    _image(DEFLATED_IMAGE_FRAME, "Deflated Image Frame Compression", "application/x-deflate"),
     _native(PAPYRUS_3, "Papyrus 3 Implicit VR Little Endian", is_implicit=True, is_retired=True),
     _native(
         GE_PRIVATE_BIG_ENDIAN_PIXELS,

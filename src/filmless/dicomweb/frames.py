@@ -21,7 +21,8 @@ from starlette.types import Receive, Scope, Send
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.dicom.pixels import DECODABLE, ENCODABLE
+from filmless.dicom.compressing import ENCODABLE, LOSSY
+from filmless.dicom.pixels import DECODABLE
 from filmless.dicom.syntaxes import EXPLICIT_LE
 from filmless.dicomweb.answers import (
     PRIVATE,
@@ -64,7 +65,7 @@ from filmless.retrieve.renditions import (
 )
 
 _FRAMES_MAX: Final = 100_000
-_OBTAINABLE: Final = (EXPLICIT_LE, *sorted(ENCODABLE))
+_OBTAINABLE: Final = (EXPLICIT_LE, *sorted(ENCODABLE), *sorted(LOSSY))
 
 
 def frame_routes(archive: Archive, decoding: Decoding) -> list[BaseRoute]:

@@ -10,6 +10,7 @@ from typing import Final
 from starlette.datastructures import Headers, QueryParams
 
 from filmless.dicom.syntaxes import (
+    DEFLATED_IMAGE_FRAME,
     EXPLICIT_LE,
     HTJ2K_LOSSLESS,
     IMPLICIT_LE,
@@ -43,6 +44,7 @@ DEFAULT_SYNTAX: Final = {
     "image/jphc": HTJ2K_LOSSLESS,
     "image/jxl": JPEG_XL_LOSSLESS,
     "image/dicom-rle": RLE,
+    "application/x-deflate": DEFLATED_IMAGE_FRAME,
 }
 
 _PARAMETER = re.compile(r'\s*;\s*([^\s=;,"]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,"]*))?')

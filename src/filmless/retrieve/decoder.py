@@ -16,7 +16,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from filmless.dicom.pixels import Frame, PixelFormat, decode_frame, encode_frame, read_format, same_samples
+from filmless.dicom.compressing import encode_frame, same_samples
+from filmless.dicom.pixels import Frame, PixelFormat, decode_frame, read_format
 from filmless.dicom.scanner import Header, scan
 from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE
 from filmless.errors import FilmlessError, Refused

@@ -12,9 +12,10 @@ from typing import Any, Final
 from filmless.archive import Archive
 from filmless.archive.limits import scan_limits
 from filmless.archive.tables import Flags
+from filmless.dicom.compressing import ENCODABLE, LOSSY
 from filmless.dicom.frames import native_frame_bytes, shift_bits
 from filmless.dicom.inflating import Spool, inflate_pieces
-from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE, Extent, native_extent, read_format
+from filmless.dicom.pixels import DECODABLE, NATIVE, Extent, native_extent, read_format
 from filmless.dicom.scanner import Header, scan
 from filmless.dicom.syntaxes import DEFLATED, EXPLICIT_LE, get_syntax
 from filmless.errors import NotAcceptable, NotFound, Refused
@@ -287,12 +288,28 @@ def described_frame(
     as_rgb = record.instance.has(Flags.YBR_FULL_422_NATIVE)
     if transfer_syntax_uid in NATIVE:
         info, data = run_on_frame(archive, record, frame_number, {"task": "decode", "as_rgb": as_rgb})
-    elif transfer_syntax_uid in ENCODABLE:
+    elif transfer_syntax_uid in ENCODABLE | LOSSY:
+        if transfer_syntax_uid in LOSSY:
+            _require_all(archive, record)
         task = {"task": "encode", "as_rgb": as_rgb, "transfer_syntax_uid": transfer_syntax_uid}
         info, data = run_on_frame(archive, record, frame_number, task)
     else:
         raise NotAcceptable(f"frames are not made in transfer syntax {transfer_syntax_uid}")
     return data, info
+
+
+def _require_all(archive: Archive, record: InstanceRecord) -> None:
+    """Hold that nothing was lost yet of what is about to lose something (Lossy Image Compression, PS3.3 C.7.6.1.1.5).
+
+    Raises
+    ------
+    NotAcceptable
+    """
+    stored = get_syntax(record.instance.transfer_syntax_uid)
+    if stored.is_lossy or (read_header(archive, record.instance).text(0x00282110) or "").strip() == "01":
+        raise NotAcceptable(
+            f"the image was compressed with loss already ({stored.name}); it is not compressed with loss once more"
+        )
 
 
 def served_syntax(instance: StoredInstance) -> str:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from filmless.archive import Archive
 from filmless.archive.limits import scan_limits
+from filmless.dicom.compressing import ENCODABLE
 from filmless.dicom.part10 import preamble_and_meta
-from filmless.dicom.pixels import DECODABLE, ENCODABLE, NATIVE
+from filmless.dicom.pixels import DECODABLE, NATIVE
 from filmless.dicom.rewriting import Replacements, element_head, rewrite
 from filmless.dicom.scanner import PIXEL_DATA, Header, scan
 from filmless.dicom.syntaxes import (
