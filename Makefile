@@ -64,6 +64,8 @@ bench: setup ## Filmless and Orthanc side by side (installs nothing; needs Debia
 	$(BIN)/python benchmarks/store.py --scaled
 	$(BIN)/python benchmarks/web.py --scaled
 	$(BIN)/python benchmarks/responsive.py --scaled
+	$(BIN)/python benchmarks/sizing.py
+	$(BIN)/python benchmarks/sizing.py --scaled
 	$(BIN)/python benchmarks/scale.py --largest 1000000
 
 soak: setup ## The long tests

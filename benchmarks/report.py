@@ -77,7 +77,8 @@ class Report:
         """Write JSON if asked to; the number of targets that were not met."""
         missed = [line for line in self.lines if line.verdict == "NOT MET"]
         counted = [line for line in self.lines if line.verdict]
-        print(f"\n{len(counted) - len(missed)} of {len(counted)} targets met" + (":" if missed else "."))
+        if counted:
+            print(f"\n{len(counted) - len(missed)} of {len(counted)} targets met" + (":" if missed else "."))
         for line in missed:
             print(f"  not met: {line.what}")
         if path is not None:
