@@ -211,6 +211,11 @@ class Settings(BaseSettings):
     series_quiet_s: float = Field(20.0, description="A series without arrivals for so long is packed.", ge=0)
     sweep_interval_s: float = Field(3600.0, description="Time between sweeps for leftovers.", gt=0)
     sweep_age_s: float = Field(600.0, description="Files younger than this are not leftovers yet.", ge=0)
+    trash_keep_s: float = Field(
+        30 * 86400.0,
+        description="Time that what was deleted can be restored; 0: its bytes are removed at once.",
+        ge=0,
+    )
     scrub_bytes_per_s: int = Field(
         20 << 20,
         description="Kept bytes read again each second to verify their digests, over a minute; 0: never.",

@@ -72,3 +72,25 @@ def test_a_study_that_is_not_there_says_so(open_page: OpenPage) -> None:
 def test_an_address_without_a_page_says_so(open_page: OpenPage) -> None:
     page = open_page("/no/such/page")
     expect(page.get_by_text("There is nothing here")).to_be_visible()
+
+
+def test_a_study_is_deleted_with_a_reason_and_put_back(open_page: OpenPage, screen_server: ScreenServer) -> None:
+    ds = make.ct_slice(rows=16, PatientName="Delete^Me", PatientID="D-7")
+    screen_server.store(ds)
+    page = open_page(f"/studies/{ds.StudyInstanceUID}")
+    page.get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Delete, Me")
+    expect(dialog).to_contain_text("D-7")
+    expect(dialog.get_by_role("button", name="Delete")).to_be_disabled()
+    dialog.get_by_role("textbox", name="Why is it deleted?").fill("sent twice")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("The study of Delete, Me is deleted.")).to_be_visible()
+    page.goto(f"/studies/{ds.StudyInstanceUID}")
+    expect(page.get_by_text("This study is not here")).to_be_visible()
+    page.goto("/admin/deletions")
+    row = page.get_by_role("row").filter(has_text="Delete, Me")
+    expect(row).to_contain_text("sent twice")
+    row.get_by_role("button", name="Restore").click()
+    page.goto(f"/studies/{ds.StudyInstanceUID}")
+    expect(page.get_by_text("1 series, 1 instance,")).to_be_visible(timeout=15_000)

@@ -157,7 +157,5 @@ def test_only_what_changed_since_the_last_sweep_is_read(
     asked: list[str] = []
     monkeypatch.setattr(os, "scandir", lambda path, real=os.scandir: asked.append(str(path)) or real(path))
     sweep(archive)
-    assert asked == [
-        str(blobs.incoming)
-        for blobs in (archive.blobs, archive.quarantine, archive.metadata_objects, archive.renditions)
-    ]
+    kinds = (archive.blobs, archive.quarantine, archive.metadata_objects, archive.renditions, archive.trash)
+    assert asked == [str(blobs.incoming) for blobs in kinds]

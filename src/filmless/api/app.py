@@ -16,6 +16,7 @@ from filmless.access.http import problem, unauthorised
 from filmless.api import (
     audit,
     changes,
+    deletions,
     errors,
     events,
     health,
@@ -100,7 +101,8 @@ def create_api(archive: Archive | None) -> FastAPI:
         redirect_slashes=False,
     )
     errors.add_handlers(app)
-    for room in (session, studies, uploads, events, changes, people, peers, operation, health, webhooks, audit):
+    studied = (studies, deletions, uploads)
+    for room in (session, *studied, events, changes, people, peers, operation, health, webhooks, audit):
         app.include_router(room.router)
     if archive is not None:
         app.state.archive = archive

@@ -15,9 +15,11 @@ from filmless.archive.processes import alive
 from filmless.config import Settings
 from filmless.health.peers import check_peers
 from filmless.retrieve.make_renditions import make_renditions, trim
+from filmless.retrieve.thumbnails import forget_thumbnails
 from filmless.routing import ask_commitment, availability, commitment, deliveries, sending, webhooks
 from filmless.store.scrub import SLICE_S, scrub_job
 from filmless.store.sweep import sweep_job
+from filmless.store.trash import empty_trash_job, restore_job, trash_job
 from filmless.store.verify import verify_job
 from filmless.worklist.reports import SEND_JOB
 from filmless.worklist.telling import send_workitem_reports
@@ -52,6 +54,7 @@ def make_worker(archive: Archive) -> Worker:
             "tidy_worklist": TIDY_INTERVAL_S,
             "scrub": SLICE_S,
             **({"check_peers": settings.peer_check_s} if settings.peer_check_s else {}),
+            "empty_trash": TIDY_INTERVAL_S,
         },
         keeps_trying_s=dict.fromkeys(
             ("ask_commitment", "commitment_report", "notify_availability"), settings.commitment_retry_s
@@ -82,6 +85,9 @@ FUNCTIONS: dict[str, JobFunction] = {
     "commitment_report": commitment.commitment_report,
     "commitment_verify": commitment.commitment_verify,
     "deliver_webhook": deliveries.deliver_webhook,
+    "empty_trash": empty_trash_job,
+    "forget_thumbnails": forget_thumbnails,
+    "restore": restore_job,
     "series_quiet": series_quiet,
     "make_renditions": make_renditions,
     "scrub": scrub_job,
@@ -92,5 +98,6 @@ FUNCTIONS: dict[str, JobFunction] = {
     "sweep": sweep_job,
     "tidy": tidy,
     "tidy_worklist": tidy_worklist,
+    "trash": trash_job,
     "verify": verify_job,
 }

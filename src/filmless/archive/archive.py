@@ -30,6 +30,7 @@ class Archive:
         self.quarantine = store.quarantine
         self.metadata_objects = store.metadata_objects
         self.renditions = store.renditions
+        self.trash = store.trash
 
     @classmethod
     def open(cls, settings: Settings) -> Archive:

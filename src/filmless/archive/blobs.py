@@ -184,6 +184,7 @@ class Store:
     quarantine: Blobs  # instances that were refused, for an administrator to see
     metadata_objects: Blobs  # of series
     renditions: Blobs  # frames compressed anew: a cache
+    trash: Blobs  # deleted instances, until they are purged
 
 
 def open_store(settings: Settings) -> Store:
@@ -203,6 +204,7 @@ def open_store(settings: Settings) -> Store:
             BucketBlobs(bucket, "quarantine", suffix=".dcm"),
             BucketBlobs(bucket, "metadata", suffix=".json.gz"),
             BucketBlobs(bucket, "renditions", suffix=".frames"),
+            BucketBlobs(bucket, "trash", suffix=".dcm"),
         )
     from filmless.archive.movable_blobs import Destination, MovableBlobs
 
@@ -214,6 +216,7 @@ def open_store(settings: Settings) -> Store:
         MovableBlobs(settings.data / "metadata", destination, suffix=".json.gz", reserve_bytes=reserve),
         # A cache stops growing long before reception has to.
         MovableBlobs(settings.data / "renditions", destination, suffix=".frames", reserve_bytes=4 * reserve),
+        MovableBlobs(settings.data / "trash", destination, suffix=".dcm", reserve_bytes=reserve),
     )
 
 

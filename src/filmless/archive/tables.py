@@ -270,6 +270,42 @@ refusals = Table(
     sqlite_autoincrement=True,
 )
 
+# What was deleted, by whom and why; its instances lie in the trash until `purge_at`. (ADR-0018)
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("level", String(16), nullable=False),  # study, series or instance
+    Column("study_instance_uid", Text, nullable=False, index=True),
+    Column("series_instance_uid", Text),  # NULL: the whole study
+    Column("sop_instance_uid", Text),  # NULL: the whole series
+    Column("patient_id", Text, nullable=False),  # '' once it is purged, as the next three
+    Column("patient_name", Text, nullable=False),
+    Column("study_date", Text, nullable=False),
+    Column("study_description", Text, nullable=False),
+    Column("number_of_instances", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("purge_at", Float, nullable=False),
+    Column("restored_at", Float),
+    Column("purged_at", Float),
+    Index("ix_deletions_purge_at", "purged_at", "purge_at"),
+    sqlite_autoincrement=True,
+)
+
+# The blobs of what was deleted. One that is received again, or restored, loses its row here as it gains one there.
+deleted_instances = Table(
+    "deleted_instances",
+    metadata,
+    Column("blob", LargeBinary(32), primary_key=True),
+    Column("deletion_key", Key, ForeignKey("deletions.id"), nullable=False, index=True),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("trashed_at", Float),  # NULL: it still lies among the others
+    Column("purged_at", Float),
+)
+
 # What an administrator must act on. A problem is settled by what raised it, once it is gone.
 problems = Table(
     "problems",

@@ -52,10 +52,10 @@ class Answer:
         if self.pieces is None and self.file is None:
             length = len(self.body)
         headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers]
-        if length is not None and self.status != 304:
+        if length is not None and self.status not in (204, 304):
             headers.append((b"content-length", str(length).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        if scope["method"] == "HEAD" or self.status == 304:
+        if scope["method"] == "HEAD" or self.status in (204, 304):
             await send({"type": "http.response.body", "body": b""})
         elif self.file is not None:
             await send({"type": "http.response.pathsend", "path": self.file})

@@ -18,6 +18,7 @@ from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicomweb import errors
 from filmless.dicomweb.answers import Decoding
+from filmless.dicomweb.delete import delete_routes
 from filmless.dicomweb.frames import frame_routes
 from filmless.dicomweb.rendered import rendered_routes
 from filmless.dicomweb.retrieve import retrieve_routes
@@ -45,6 +46,7 @@ class _Dicomweb:
                 *retrieve_routes(archive),
                 *search_routes(archive),
                 *store_routes(archive),
+                *delete_routes(archive),
                 *workitem_routes(archive),
                 *rendered_routes(archive, decoding),
             ],
@@ -119,7 +121,7 @@ def _preflight() -> Response:
     return Response(
         status_code=204,
         headers={
-            "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, OPTIONS",
+            "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
             "Access-Control-Allow-Headers": _ALLOWED,
             "Access-Control-Max-Age": "3600",
         },

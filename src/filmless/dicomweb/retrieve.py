@@ -71,14 +71,14 @@ from filmless.retrieve.zipping import zip_study
 
 log = structlog.get_logger()
 
-_STUDY: Final = "/studies/{study}"
-_SERIES: Final = "/studies/{study}/series/{series}"
-_INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"
+STUDY: Final = "/studies/{study}"
+SERIES: Final = "/studies/{study}/series/{series}"
+INSTANCE: Final = "/studies/{study}/series/{series}/instances/{instance}"
 _FRAMES_MAX: Final = 100_000
 _GZIP_LEVEL: Final = 1
 
 
-class _Endpoint:
+class Endpoint:
     """A resource whose answer is made by one function in one thread hop."""
 
     def __init__(self, archive: Archive, work: Callable[[Archive, Principal, Request], Answer]) -> None:
@@ -94,15 +94,15 @@ class _Endpoint:
 def retrieve_routes(archive: Archive) -> list[BaseRoute]:
     """Give the routes of this transaction."""
     works: list[tuple[str, Callable[[Archive, Principal, Request], Answer]]] = [
-        (f"{_INSTANCE}/bulkdata/{{path:path}}", _bulk),
-        (f"{_INSTANCE}/metadata", _instance_metadata),
-        (f"{_SERIES}/metadata", _metadata),
-        (f"{_STUDY}/metadata", _metadata),
-        (_INSTANCE, _instances),
-        (_SERIES, _instances),
-        (_STUDY, _instances),
+        (f"{INSTANCE}/bulkdata/{{path:path}}", _bulk),
+        (f"{INSTANCE}/metadata", _instance_metadata),
+        (f"{SERIES}/metadata", _metadata),
+        (f"{STUDY}/metadata", _metadata),
+        (INSTANCE, _instances),
+        (SERIES, _instances),
+        (STUDY, _instances),
     ]
-    return [_get(path, _Endpoint(archive, work)) for path, work in works]
+    return [_get(path, Endpoint(archive, work)) for path, work in works]
 
 
 def _get(path: str, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> Route:

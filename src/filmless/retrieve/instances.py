@@ -16,7 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from filmless.access import policy
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.archive.tables import Flags, frame_tables, instances, series, studies, uids
+from filmless.archive.tables import Flags, deletions, frame_tables, instances, series, studies, uids
 from filmless.dicom.frames import FrameTable
 from filmless.errors import NotFound
 
@@ -26,6 +26,7 @@ _NO_NUMBER: Final = 1 << 40  # what has no number comes last
 _RECORDS_KEPT: Final = 10_000
 _SERIES_AHEAD_MAX: Final = 2000
 _SERIES_AGAIN_S: Final = 30.0
+_DELETIONS_AGAIN_S: Final = 1.0
 _TABLE_BYTES_KEPT: Final = 64 << 20
 
 _classes = uids.alias("sop_classes")
@@ -173,14 +174,36 @@ def _pages(archive: Archive, query: Select[Any]) -> Iterator[StoredInstance]:
 class _Records:
     """The records of one archive that were asked for last, bounded by number and by the bytes of their tables.
 
-    Instances never change, so nothing here grows stale; what was deleted shows when its blob is opened.
+    Instances never change, so nothing here grows stale but by a deletion: whether there was one is asked once a second.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._checked_at = -_DELETIONS_AGAIN_S
+        self._last_deletion = 0
+        self.generation = 0
         self._records: OrderedDict[str, tuple[InstanceRecord, int]] = OrderedDict()
         self._table_bytes = 0
         self._series_read_at: OrderedDict[int, float] = OrderedDict()
+
+    def is_checked(self) -> bool:
+        """Whether it was asked lately if something was deleted."""
+        return time.monotonic() - self._checked_at < _DELETIONS_AGAIN_S
+
+    def note(self, last_deletion: int, checked_at: float) -> None:
+        """Forget all when something was deleted since it was last asked."""
+        with self._lock:
+            self._checked_at = checked_at
+            if last_deletion == self._last_deletion:
+                return
+            self._last_deletion = last_deletion
+            self.generation += 1
+            self._records.clear()
+            self._table_bytes = 0
+
+    def ask_again(self) -> None:
+        """Ask at the next use whether something was deleted."""
+        self._checked_at = -_DELETIONS_AGAIN_S
 
     def is_series_due(self, series_key: int) -> bool:
         """Whether the series was not read as a whole lately: one that still grows must not be read at each miss."""
@@ -201,8 +224,10 @@ class _Records:
             self._records.move_to_end(sop_instance_uid)
             return kept[0]
 
-    def keep(self, record: InstanceRecord, table_bytes: int) -> None:
+    def keep(self, record: InstanceRecord, table_bytes: int, generation: int) -> None:
         with self._lock:
+            if generation != self.generation:  # read before a deletion that was heard of since
+                return
             self._drop(record.instance.sop_instance_uid)
             self._records[record.instance.sop_instance_uid] = record, table_bytes
             self._table_bytes += table_bytes
@@ -256,7 +281,8 @@ def remembered_record(
     archive: Archive, study_instance_uid: str, series_instance_uid: str, sop_instance_uid: str
 ) -> InstanceRecord | None:
     """Give what `get_record` would if it costs no waiting, else None."""
-    record = _records_of(archive).find(sop_instance_uid)
+    records = _records_of(archive)
+    record = records.find(sop_instance_uid) if records.is_checked() else None
     return record if record is not None and _is_of(record, study_instance_uid, series_instance_uid) else None
 
 
@@ -272,18 +298,21 @@ def find_record(archive: Archive, sop_instance_uid: str, *, with_series: bool = 
     as much as three for one each.
     """
     records = _records_of(archive)
+    if not records.is_checked():
+        _check(archive, records)
     record = records.find(sop_instance_uid)
     if record is not None:
         return record
+    generation = records.generation
     with archive.reading() as session:
         row = session.execute(_RECORDS.where(instances.c.sop_instance_uid == sop_instance_uid)).first()
         if row is None:
             return None
-        record = _keep(records, row)
+        record = _keep(records, row, generation)
         if with_series and records.is_series_due(row.series_key):
             rest = _RECORDS.where(instances.c.series_key == row.series_key, instances.c.number_of_frames <= 1)
             for other in session.execute(rest.order_by(instances.c.id).limit(_SERIES_AHEAD_MAX)):
-                _keep(records, other)
+                _keep(records, other, generation)
     return record
 
 
@@ -292,10 +321,22 @@ _RECORDS: Final = select(*_COLUMNS, instances.c.series_key, frame_tables.c.data)
 )
 
 
-def _keep(records: _Records, row: Sequence[Any]) -> InstanceRecord:
+def _check(archive: Archive, records: _Records) -> None:
+    now = time.monotonic()
+    with archive.reading() as session:
+        last = session.execute(select(func.coalesce(func.max(deletions.c.id), 0))).scalar_one()
+    records.note(last, now)
+
+
+def heed_deletions(archive: Archive) -> None:
+    """Let what this process remembers be good only after a look at what was deleted; others look once a second."""
+    _records_of(archive).ask_again()
+
+
+def _keep(records: _Records, row: Sequence[Any], generation: int) -> InstanceRecord:
     packed = row[-1]
     record = InstanceRecord(_instance(row[:-2]), None if packed is None else FrameTable.unpack(bytes(packed)))
-    records.keep(record, len(packed or b""))
+    records.keep(record, len(packed or b""), generation)
     return record
 
 

@@ -8,9 +8,13 @@ import secrets
 import threading
 import weakref
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import select
 
 from filmless.archive import Archive
+from filmless.archive.jobs import JobContext
+from filmless.archive.tables import deleted_instances
 from filmless.dicom.rendering import Viewport
 from filmless.retrieve.instances import InstanceRecord
 from filmless.retrieve.rendered import Look, render_any
@@ -46,6 +50,17 @@ def thumbnail(
     drawn = render_any(archive, record, look, frame_number)
     cache.keep(name, drawn)
     return drawn
+
+
+def forget_thumbnails(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
+    """Remove the pictures of deleted instances from this machine. Elsewhere none can ask for them, and they age."""
+    query = select(deleted_instances.c.blob).where(deleted_instances.c.deletion_key == int(args["deletion"]))
+    with archive.reading() as session:
+        blobs = [bytes(blob).hex() for blob in session.scalars(query)]
+    cache = cache_of(archive)
+    for blob in blobs:
+        job.check()
+        cache.forget(blob)
 
 
 class _Cache:
@@ -85,6 +100,12 @@ class _Cache:
                 self._bytes += len(data)
             if self._bytes is None or self._bytes > self._limit_bytes:
                 self._bytes = self._clean()
+
+    def forget(self, blob: str) -> None:
+        for entry in _entries(self._path(blob).parent):
+            if entry.name.startswith(blob):
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)  # noqa: PTH108
 
     def _path(self, name: str) -> Path:
         return self._root / name[:2] / name

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Table, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, delete, exists, func, select, update
 
 from filmless.archive import Archive
 from filmless.archive.database import Insert, Prepared, insert_for
@@ -22,10 +22,21 @@ from filmless.archive.events import Coalescer, publish
 from filmless.archive.jobs import enqueue
 from filmless.archive.levels import PATIENT_TAGS, SERIES_TAGS, STUDY_TAGS
 from filmless.archive.metadata import dumps
-from filmless.archive.tables import Flags, frame_tables, headers, instances, patients, series, studies, uids
+from filmless.archive.tables import (
+    Flags,
+    deleted_instances,
+    frame_tables,
+    headers,
+    instances,
+    patients,
+    series,
+    studies,
+    uids,
+)
 from filmless.dicom.json import JsonDataset
 from filmless.dicom.names import fold, name_keys
 from filmless.store.facts import Facts
+from filmless.store.marks import reclaim
 
 _SERIES_KNOWN_MAX: Final = 4096
 _SIGNATURES_MAX: Final = 32  # a level that differs more often says something else of each instance
@@ -112,7 +123,7 @@ def _insert_instance(insert: Insert) -> Any:
         insert(instances)
         .values(columns)
         .on_conflict_do_nothing(index_elements=[instances.c.sop_instance_uid])
-        .returning(instances.c.id)
+        .returning(instances.c.id, exists().where(deleted_instances.c.blob == bindparam("blob")))
     )
 
 
@@ -220,7 +231,9 @@ class Recorder:
         ).fetchone()
         if inserted is None:
             raise AlreadyKept
-        key = inserted[0]
+        key, was_deleted = inserted
+        if was_deleted:
+            reclaim(self._archive, session, self._blob)
         _INSERT_HEADER.run(session, {"instance_key": key, "series_key": place.series_key, "data": facts.header_data})
         if facts.frame_table is not None:
             _INSERT_FRAME_TABLE.run(session, {"instance_key": key, "data": facts.frame_table})
@@ -279,7 +292,7 @@ class Recorder:
                 "updated_at": now,
             }
             row = _insert_or_find(session, series, values, query)
-            _count_series(session, study.id)
+            count_series(session, study.id)
             if row.created_at == now:
                 self._tell_of_new(session, "series_stored", facts.series_instance_uid)
         else:
@@ -288,7 +301,7 @@ class Recorder:
                 values = _series_columns(merged)
                 session.execute(update(series).where(series.c.id == row.id).values(values))
                 if values["modality"] != row.modality:
-                    _count_series(session, study.id)
+                    count_series(session, study.id)
         return _Series(study.id, row.id, (study.patient_id, study.issuer_of_patient_id))
 
     def _find_or_make_study(self, session: Connection, now: float) -> Row[Any]:
@@ -340,7 +353,8 @@ class Recorder:
             patients.c.study_scope == scope,
         )
         attributes = self.facts.attributes(PATIENT_TAGS)
-        row = session.execute(query).first()
+        # Held, so that the deletion of the last other study does not take the patient away meanwhile.
+        row = session.execute(query.with_for_update(read=True, key_share=True)).first()
         if row is None:
             values = _patient_columns(attributes, patient_id, issuer) | {
                 "study_scope": scope,
@@ -375,7 +389,7 @@ def _uid_key(session: Connection, uid: str) -> int:
     return int(key)
 
 
-def _count_series(session: Connection, study_key: int) -> None:
+def count_series(session: Connection, study_key: int) -> None:
     """Write the number of series of a study and their modalities."""
     rows = session.execute(
         select(series.c.modality, func.count()).where(series.c.study_key == study_key).group_by(series.c.modality)

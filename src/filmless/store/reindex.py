@@ -25,6 +25,7 @@ from filmless.archive.folders import sync_folder
 from filmless.archive.limits import scan_limits
 from filmless.archive.processes import list_processes
 from filmless.archive.tables import (
+    deleted_instances,
     events,
     frame_tables,
     headers,
@@ -32,6 +33,7 @@ from filmless.archive.tables import (
     jobs,
     patients,
     processes,
+    renditions,
     series,
     studies,
     uids,
@@ -79,7 +81,7 @@ def reindex(
         try:
             scratch_database.migrate()
             scratch = Archive(scratch_settings, scratch_database)
-            result = _build(scratch, on_progress)
+            result = _build(scratch, _deleted_blobs(database), on_progress)
             result.differences = _compare_readable(database, scratch_database)
             if database.is_sqlite:
                 _carry_over(database, scratch_database, result)
@@ -113,11 +115,20 @@ def _migrate_readable(database: Database) -> None:
         logger.error("old_index_not_migrated", reason=str(error))
 
 
-def _build(scratch: Archive, on_progress: Callable[[int, int], None]) -> ReindexResult:
+def _deleted_blobs(database: Database) -> Iterator[bytes]:
+    """Blobs of deleted instances that still lie among the others: a crash came before they were in the trash."""
+    try:
+        for rows in _pages(database, select(deleted_instances.c.blob)):
+            yield from (bytes(row["blob"]) for row in rows)
+    except (FilmlessError, DBAPIError, sqlite3.Error) as error:
+        logger.error("deletions_not_known", reason=str(error))
+
+
+def _build(scratch: Archive, deleted: Iterator[bytes], on_progress: Callable[[int, int], None]) -> ReindexResult:
     result = ReindexResult()
     known = known_of(scratch)
     with closing(sqlite3.connect("")) as order:  # a temporary file of SQLite's own
-        total, newest_ns = _list_blobs(scratch, order)
+        total, newest_ns = _list_blobs(scratch, order, deleted)
         rows = order.execute("SELECT key, arrived_ns FROM arrivals ORDER BY arrived_ns, key")
         done = 0
         while page := rows.fetchmany(_ROWS_AT_ONCE):
@@ -141,11 +152,14 @@ def _build(scratch: Archive, on_progress: Callable[[int, int], None]) -> Reindex
     return result
 
 
-def _list_blobs(scratch: Archive, order: sqlite3.Connection) -> tuple[int, int]:
+def _list_blobs(scratch: Archive, order: sqlite3.Connection, deleted: Iterator[bytes]) -> tuple[int, int]:
     """Write down all blobs with their arrivals; gives their number, and when the last one came."""
+    order.execute("CREATE TABLE deleted (key BLOB PRIMARY KEY)")
+    order.executemany("INSERT INTO deleted VALUES (?)", ((key,) for key in deleted))
     order.execute("CREATE TABLE arrivals (key BLOB, arrived_ns INTEGER)")
     arrivals = ((bytes.fromhex(key), arrived_ns) for key, arrived_ns in scratch.blobs.arrivals())
     order.executemany("INSERT INTO arrivals VALUES (?, ?)", arrivals)
+    order.execute("DELETE FROM arrivals WHERE key IN (SELECT key FROM deleted)")
     total, newest_ns = order.execute("SELECT count(*), max(arrived_ns) FROM arrivals").fetchone()
     return total, newest_ns or 0
 
@@ -165,7 +179,7 @@ def _record(scratch: Archive, session: Connection, key: str, arrived_at: float) 
 
 def _carry_over(old: Database, new: Database, result: ReindexResult) -> None:
     """Copy what no blob can tell."""
-    known = {table.name for table in (*_INDEX_TABLES, events, processes)}
+    known = {table.name for table in (*_INDEX_TABLES, renditions, events, processes)}
     for table in metadata.sorted_tables:
         if table.name in known:
             continue

@@ -26,6 +26,7 @@ from filmless.errors import Conflict, NotFound, Refused
 from filmless.store.damage import Finding, tell
 from filmless.store.facts import read_facts
 from filmless.store.kept import find_kept
+from filmless.store.marks import is_deleted
 from filmless.store.receive import keep, record_refusal
 
 logger = structlog.get_logger()
@@ -52,7 +53,7 @@ def sweep(archive: Archive, *, check: Callable[[], None] = lambda: None) -> Swee
     result = SweepResult()
     since = swept_at(archive) - archive.settings.sweep_age_s - _CLOCK_SKEW_S
     before = started_at - archive.settings.sweep_age_s
-    for blobs in (archive.blobs, archive.quarantine, archive.metadata_objects, archive.renditions):
+    for blobs in (archive.blobs, archive.quarantine, archive.metadata_objects, archive.renditions, archive.trash):
         for path in blobs.leftovers(before):
             path.unlink(missing_ok=True)
             result.removed += 1
@@ -147,7 +148,10 @@ def _named(archive: Archive, query: Select[Any]) -> Iterator[str]:
 
 
 def _adopt(archive: Archive, principal: Principal, key: str, result: SweepResult) -> None:
-    """Give a blob its rows, as reception does; what cannot have any goes to quarantine."""
+    """Give a blob its rows, as reception does; what cannot have any goes to quarantine. What was deleted stays so."""
+    with archive.reading() as session:
+        if is_deleted(session, bytes.fromhex(key)):
+            return
     try:
         if archive.blobs.digest(key) != key:
             raise Refused("its bytes do not match its digest")

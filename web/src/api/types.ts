@@ -25,6 +25,7 @@ export type JobCounts = Schemas['JobCounts'];
 export type Storage = Schemas['Storage'];
 export type ConflictRow = Schemas['ConflictRow'];
 export type RefusalRow = Schemas['RefusalRow'];
+export type Deletion = Schemas['Deletion'];
 export type AuditEntry = Schemas['AuditEntry'];
 export type Health = Schemas['Health'];
 export type HealthFinding = Schemas['HealthFinding'];

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from filmless.api.models.base import Answer, JobState, Name, Password, Request, Right, Role, Service, words
 from filmless.dicom.uids import name_of
@@ -391,3 +391,54 @@ class System(Answer):
     processes: list[Process]
     database: str
     problems: list[SystemProblem]
+
+
+# Deletions
+
+
+class NewDeletion(Request):
+    """What to delete: a study, one of its series, or one instance of that."""
+
+    study_instance_uid: Annotated[str, Field(min_length=1, max_length=64)]
+    series_instance_uid: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    sop_instance_uid: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="Only together with its series."
+    )
+    reason: Annotated[str, Field(min_length=1, max_length=500)] = Field(
+        description="Why; one line, kept in the audit trail."
+    )
+
+    @model_validator(mode="after")
+    def _names_the_series(self) -> NewDeletion:
+        if self.sop_instance_uid is not None and self.series_instance_uid is None:
+            raise ValueError("an instance is named together with its series")
+        return self
+
+
+class Deletion(Answer):
+    """What was deleted, by whom and why. Once it is purged, nothing of the patient is left here."""
+
+    id: int
+    at: datetime
+    actor: str
+    reason: str
+    level: Literal["study", "series", "instance"]
+    study_instance_uid: str
+    series_instance_uid: str | None
+    sop_instance_uid: str | None
+    patient_id: str
+    patient_name: str
+    study_date: str
+    study_description: str
+    number_of_instances: int
+    size_bytes: int
+    purge_at: datetime = Field(description="Until then it can be restored.")
+    restored_at: datetime | None
+    purged_at: datetime | None
+
+
+class Deletions(Answer):
+    """A page of deletions."""
+
+    items: list[Deletion]
+    next_cursor: str | None

@@ -2,6 +2,7 @@ import { getRouteApi, Link } from '@tanstack/react-router';
 import { useTranslation } from 'react-i18next';
 import { PeopleSection } from '@/features/access/PeopleSection';
 import { AuditSection } from '@/features/operation/AuditSection';
+import { DeletionsSection } from '@/features/operation/DeletionsSection';
 import { HealthBanner } from '@/features/operation/HealthBanner';
 import { HealthSection } from '@/features/operation/HealthSection';
 import { JobsSection } from '@/features/operation/JobsSection';
@@ -21,6 +22,7 @@ const SECTIONS: Record<AdminSection, () => React.ReactNode> = {
   peers: PeersSection,
   jobs: JobsSection,
   storage: StorageSection,
+  deletions: DeletionsSection,
   audit: AuditSection,
 };
 

@@ -20,6 +20,7 @@ const UNSHOWN_MS = 10_000;
 
 /** What else is read again when something happens: queries by the first word of their key. Only shown ones are read. */
 const READ_AGAIN: Readonly<Record<string, readonly string[]>> = {
+  study_deleted: ['studies', 'study', 'deletions'],
   job: ['jobs'],
   peer: ['peers'],
   peer_unknown: ['peers'],

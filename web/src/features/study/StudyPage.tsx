@@ -1,7 +1,7 @@
 import { Button, Skeleton, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useRouter, useCanGoBack } from '@tanstack/react-router';
-import { ArrowLeft, Download, Eye, Send } from 'lucide-react';
+import { ArrowLeft, Download, Eye, Send, Trash2 } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { ApiError } from '@/api/errors';
@@ -20,6 +20,7 @@ import { PatientFacts } from '@/ui/PatientFacts';
 import { EmptyState, ErrorState } from '@/ui/States';
 import { StudyDate } from '@/ui/StudyDate';
 import { Uid } from '@/ui/Uid';
+import { DeleteDialog } from './DeleteDialog';
 import { SendDialog } from './SendDialog';
 import { SeriesGrid } from './SeriesGrid';
 import classes from './StudyPage.module.css';
@@ -137,7 +138,9 @@ function Actions({ study }: { study: Study }) {
   const mayView = useHasRight('view');
   const mayRetrieve = useHasRight('retrieve');
   const maySend = useHasRight('send');
+  const mayDelete = useHasRight('delete');
   const [isSending, setIsSending] = useState(false);
+  const [isDeleting, setIsDeleting] = useState(false);
   return (
     <div className={classes.actions}>
       {mayView && (
@@ -166,6 +169,17 @@ function Actions({ study }: { study: Study }) {
           {t('study.send')}
         </Button>
       )}
+      {mayDelete && (
+        <Button
+          variant="default"
+          c="red.4"
+          leftSection={<Trash2 size={15} />}
+          onClick={() => setIsDeleting(true)}
+        >
+          {t('study.delete')}
+        </Button>
+      )}
+      {isDeleting && <DeleteDialog study={study} onClose={() => setIsDeleting(false)} />}
       {isSending && (
         <SendDialog studyInstanceUid={study.studyInstanceUid} onClose={() => setIsSending(false)} />
       )}
