@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,8 +16,10 @@ import make
 from answers import address, parts_of
 from filmless.archive import Archive
 from filmless.dicom.report_html import CONTENT_SECURITY_POLICY
+from filmless.dicom.report_pdf import to_pdf
+from filmless.errors import NotAcceptable
 from real_files import pydicom_file
-from reports import code, content, document, image, report
+from reports import code, content, document, image, measurement, report
 
 Store = Callable[..., Dataset]
 PDF = b"%PDF-1.7 not much of a document"
@@ -28,9 +32,7 @@ def rendered(
     return client.get(address(ds, level) + "/rendered", headers={**headers, **({"accept": accept} if accept else {})})
 
 
-@pytest.mark.parametrize(
-    "accept", [None, "text/html", BROWSER, "text/*;q=0.5, image/jpeg", "application/pdf, */*;q=0.1"]
-)
+@pytest.mark.parametrize("accept", [None, "text/html", BROWSER, "text/*;q=0.5, image/jpeg"])
 @pytest.mark.parametrize("level", ["instance", "series", "study"])
 def test_a_report_is_a_page_that_runs_nothing(
     accept: str | None, level: str, stored: Store, client: TestClient
@@ -147,3 +149,68 @@ def test_a_page_holds_no_more_items_than_allowed(stored: Store, client: TestClie
     page = rendered(client, ds).text
     assert ("text 1" in page, "text 2" in page) == (True, False)
     assert "Content after the first 3 items is left out here." in page
+
+
+# As PDF ---------------------------------------------------------------------------------------------------------------
+
+
+def pdf_of(client: TestClient, ds: Dataset) -> Any:
+    pytest.importorskip("typst", reason="the extra pdf is not installed")
+    pypdf = pytest.importorskip("pypdf")
+    answer = rendered(client, ds, "application/pdf")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/pdf"), answer.text
+    return pypdf.PdfReader(io.BytesIO(answer.content))
+
+
+def words_of(pdf: Any) -> str:
+    return " ".join(" ".join(page.extract_text() for page in pdf.pages).split())
+
+
+def test_a_report_is_a_tagged_and_archival_pdf_for_who_asks(stored: Store, client: TestClient) -> None:
+    length = measurement(code("M-1", "Length"), "12.5", code("mm", "millimeter", "UCUM"))
+    findings = content("CONTAINER", code("121070", "Findings"), content("TEXT", TextValue="A nodule"), length, length)
+    pdf = pdf_of(client, stored(report(findings, PatientName="Müller^Ida", SpecificCharacterSet="ISO_IR 192")))
+    words = words_of(pdf)
+    for text in ("Diagnostic imaging report", "Complete. Not verified.", "Müller, Ida", "A nodule", "Length 12.5 mm"):
+        assert text in words
+    assert pdf.metadata.title == "Diagnostic imaging report"
+    assert pdf.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    assert b"pdfaid:part>2<" in pdf.trailer["/Root"]["/Metadata"].get_data()
+    assert b"pdfuaid:part>1<" in pdf.trailer["/Root"]["/Metadata"].get_data()
+
+
+def test_nothing_in_a_report_is_a_command_to_the_typesetter(stored: Store, client: TestClient) -> None:
+    evil = '#panic("caught") $x^2$ *bold* `raw` #read("/etc/passwd") @ref <label> // gone'
+    assert evil in words_of(pdf_of(client, stored(report(content("TEXT", code("1", "#eval"), TextValue=evil)))))
+
+
+def test_a_deep_and_long_report_is_a_pdf_too(stored: Store, client: TestClient) -> None:
+    tree = content("TEXT", TextValue="the innermost")
+    for _ in range(28):
+        tree = content("CONTAINER", code("1", "Level"), tree)
+    pdf = pdf_of(client, stored(report(tree, *(content("TEXT", TextValue=f"line {n}") for n in range(200)))))
+    assert len(pdf.pages) > 3
+    assert "the innermost" in words_of(pdf)
+    assert "line 199" in words_of(pdf)
+
+
+def test_the_same_report_is_the_same_pdf(stored: Store, client: TestClient) -> None:
+    pytest.importorskip("typst")
+    ds = stored(report(content("TEXT", TextValue="x")))
+    first = rendered(client, ds, "application/pdf")
+    assert rendered(client, ds, "application/pdf").headers["etag"] == first.headers["etag"]
+
+
+def test_letters_that_no_font_has_are_406_and_not_boxes(stored: Store, client: TestClient) -> None:
+    pytest.importorskip("typst")
+    ds = report(content("TEXT", TextValue="a secret \U000e1234"), SpecificCharacterSet="ISO_IR 192")
+    answer = rendered(client, stored(ds), "application/pdf")
+    assert answer.status_code == 406
+    assert "lack letters" in answer.json()["detail"]
+    assert "secret" not in answer.text
+
+
+def test_without_the_typesetter_a_pdf_is_406_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "typst", None)
+    with pytest.raises(NotAcceptable, match=r"filmless\[pdf\]"):
+        to_pdf({"study": []})

@@ -7,6 +7,7 @@ taken over must not gain anything by its answer. The parent's side is `decoding.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import socket
@@ -83,6 +84,10 @@ class Tasks:
         name = task["task"]
         if name == "sheet":
             return self._sheet(task)
+        if name == "typeset":
+            from filmless.dicom.report_pdf import to_pdf
+
+            return {}, to_pdf(json.loads(bytes(parts[0])))
         if name == "present":
             return self._present(self._header(task, parts[0]), parts[1], parts[2], task)
         work: Callable[[Header, memoryview, dict[str, Any]], tuple[dict[str, Any], bytes]]

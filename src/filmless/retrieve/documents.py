@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -10,11 +11,13 @@ from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicom.report import Report, ReportLimits, read_report
 from filmless.dicom.report_html import to_html
+from filmless.dicom.report_pdf import to_model
 from filmless.dicom.report_text import to_text
 from filmless.dicom.uids import is_structured_report_class
 from filmless.errors import NotAcceptable, NotFound
 from filmless.retrieve import bulkdata
 from filmless.retrieve.bulkdata import Bulk
+from filmless.retrieve.decoding import decoders
 from filmless.retrieve.frames import read_header
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_instances, instance_path
 
@@ -50,7 +53,7 @@ class Document:
 def document_types(instance: StoredInstance) -> tuple[str, ...]:
     """List the media types that a document can be given in, the preferred first; empty when it is none."""
     if is_structured_report_class(instance.sop_class_uid):
-        return (HTML, TEXT)
+        return (HTML, TEXT, PDF)
     encapsulated = _ENCAPSULATED.get(instance.sop_class_uid)
     return (encapsulated,) if encapsulated else ()
 
@@ -67,6 +70,7 @@ def read_document(
     Raises
     ------
     NotFound: the instance holds no document. Refused: its content cannot be read.
+    NotAcceptable: PDF of a report, and the extra `pdf` or letters are missing. Unavailable: too many wait.
     """
     if media_type not in document_types(record.instance):
         raise NotAcceptable(f"this document is not given as {media_type}")
@@ -77,6 +81,10 @@ def read_document(
     report = read_report(read_header(archive, record.instance), limits)
     if media_type == TEXT:
         return Document(TEXT, to_text(report).encode("utf-8", "replace"))
+    if media_type == PDF:
+        # In a child process: a long report takes seconds and memory.
+        model = json.dumps(to_model(report)).encode()
+        return Document(PDF, bytes(decoders(archive).run({"task": "typeset"}, [model])[1]))
     return Document(HTML, to_html(report, _links(archive, principal, report, service)))
 
 
