@@ -262,6 +262,9 @@ class Settings(BaseSettings):
     worklist_label: str = Field(
         "Default", description="Worklist Label of workitems that come without one.", min_length=1, max_length=64
     )
+    non_patient_instances_max: int = Field(
+        100_000, description="Most instances that belong to no patient (hanging protocols and the like) kept.", ge=1
+    )
     workitem_max_bytes: int = Field(1 << 20, description="Longest data set of a workitem.", ge=1 << 12)
     workitems_max: int = Field(200_000, description="Most workitems kept; more are answered 503.", ge=1)
     workitem_keep_s: float = Field(7 * 86400.0, description="Time that a workitem is kept after it ended.", ge=0)

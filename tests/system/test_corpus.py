@@ -41,6 +41,8 @@ pytestmark = [
 ]
 
 STUDY_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+PALETTE, PALETTE_GET = "1.2.840.10008.5.1.4.39.1", "1.2.840.10008.5.1.4.39.4"
+"""Color palettes are the real files that belong to no patient."""
 IMPLICIT_LE = "1.2.840.10008.1.2"
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
@@ -195,13 +197,20 @@ def send_by_stow(server: RunningServer, path: Path) -> Sending:
     return Sending(path, "STOW-RS", syntax, data_set, uids, status, reason)
 
 
+def is_palette(sending: Sending) -> bool:
+    """Whether a file is a color palette that came by a door that takes them."""
+    return sending.door == "storescu" and sending.uids[0] == PALETTE
+
+
 def kept_of(sendings: list[Sending]) -> tuple[dict[str, Sending], Counter[str]]:
     """Judge each sending; return what must be kept now, and how many there were of each outcome."""
     kept: dict[str, Sending] = {}
     counts: Counter[str] = Counter()
     wrong = []
     for sending in sendings:
-        if not all(sending.uids):
+        if is_palette(sending):
+            outcome, is_right = "palette", sending.status == SUCCESS
+        elif not all(sending.uids):
             outcome, is_right = "refused", sending.status not in (SUCCESS, CONFLICT)
         elif sending.instance not in kept:
             outcome, is_right = "stored", sending.status == SUCCESS
@@ -236,6 +245,29 @@ def got_by_wado(server: RunningServer, study: str) -> dict[str, tuple[str, bytes
         found = pydicom.dcmread(BytesIO(part10), stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
         got[str(found.SOPInstanceUID)] = (str(found.file_meta.TransferSyntaxUID), data_set_of(part10))
     return got
+
+
+def got_palettes(server: RunningServer, palettes: list[Sending]) -> dict[str, tuple[str, bytes]]:
+    """C-GET what belongs to no patient."""
+    got: list[Stored] = []
+
+    def take(request: Any) -> Stored:
+        got.append(Stored(request))
+        return got[-1]
+
+    syntaxes = sorted({each.transfer_syntax for each in palettes})
+    with connect(
+        "127.0.0.1",
+        server.dicom_port,
+        called_ae="FILMLESS",
+        calling_ae="TEST",
+        contexts=[(PALETTE_GET, [EXPLICIT_LE]), *((PALETTE, [syntax]) for syntax in syntaxes)],
+        roles=[RoleSelection(PALETTE, scu=False, scp=True)],
+    ) as association:
+        query = {"00080018": {"vr": "UI", "Value": sorted({each.instance for each in palettes})}}
+        *_, (status, _) = association.get(PALETTE_GET, query, take)
+        assert status == SUCCESS, hex(status)
+    return {each.request.sop_instance_uid: (each.request.transfer_syntax_uid, each.data) for each in got}
 
 
 def got_by_client(server: RunningServer, studies: dict[str, list[Sending]]) -> dict[str, tuple[str, bytes]]:
@@ -379,6 +411,8 @@ def test_every_real_file_comes_back_as_it_was_sent(server: RunningServer, tmp_pa
     assert all(counts[outcome] for outcome in ("stored", "duplicate", "conflict", "refused")), counts
     assert all(each.reason for each in sendings if each.door == "STOW-RS" and each.status != SUCCESS)
     assert_got_back(server, kept, tmp_path)
+    palettes = [sending for sending in sendings if is_palette(sending)]
+    assert_same(got_palettes(server, palettes), palettes)
     assert children_of(server.process.pid) == children
     assert "Traceback" not in server.log()
 

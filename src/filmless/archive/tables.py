@@ -179,6 +179,24 @@ renditions = Table(
     sqlite_autoincrement=True,
 )
 
+# What belongs to no patient: hanging protocols, palettes, templates, inventories.
+non_patient_instances = Table(
+    "non_patient_instances",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("sop_instance_uid", Text, nullable=False),
+    Column("sop_class_uid", Text, nullable=False),
+    Column("transfer_syntax_uid", Text, nullable=False),
+    Column("blob", LargeBinary(32), nullable=False),
+    Column("length_bytes", BigInteger, nullable=False),
+    Column("dataset_offset", Integer, nullable=False),
+    Column("attributes", Text, nullable=False),  # DICOM JSON without bulk data
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("sop_instance_uid", name="uq_non_patient_instances_sop_instance_uid"),
+    Index("ix_non_patient_instances_sop_class_uid", "sop_class_uid", "id"),
+    sqlite_autoincrement=True,
+)
+
 jobs = Table(
     "jobs",
     metadata,

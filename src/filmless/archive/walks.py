@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, literal, select
 
 from filmless.archive.database import insert_for
-from filmless.archive.tables import instances, series, studies, walks
+from filmless.archive.tables import instances, non_patient_instances, series, studies, walks
 
 if TYPE_CHECKING:
     from filmless.archive.archive import Archive
@@ -92,7 +92,35 @@ def stored_after(archive: Archive, position: int) -> Iterator[Stored]:
         position = rows[-1][0]
 
 
+_NON_PATIENT = select(
+    non_patient_instances.c.id,
+    literal(""),
+    non_patient_instances.c.sop_instance_uid,
+    non_patient_instances.c.blob,
+    non_patient_instances.c.length_bytes,
+    non_patient_instances.c.created_at,
+)
+
+
+def non_patient_stored(archive: Archive) -> Iterator[Stored]:
+    """The instances that belong to no patient, in the order of their own keys; their study is ""."""
+    position = 0
+    while True:
+        key = non_patient_instances.c.id
+        query = _NON_PATIENT.where(key > position).order_by(key).limit(_ROWS_AT_ONCE)
+        with archive.reading() as session:
+            rows = session.execute(query).all()
+        for row in rows:
+            yield Stored(row[0], row[1], row[2], bytes(row[3]).hex(), row[4], row[5])
+        if len(rows) < _ROWS_AT_ONCE:
+            return
+        position = rows[-1][0]
+
+
 def find_stored(session: Connection, sop_instance_uid: str) -> Stored | None:
     """One instance; None when there is none of that UID."""
     row = session.execute(_STORED.where(instances.c.sop_instance_uid == sop_instance_uid)).first()
+    if row is None:
+        query = _NON_PATIENT.where(non_patient_instances.c.sop_instance_uid == sop_instance_uid)
+        row = session.execute(query).first()
     return None if row is None else Stored(row[0], row[1], row[2], bytes(row[3]).hex(), row[4], row[5])

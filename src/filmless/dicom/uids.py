@@ -28,6 +28,31 @@ STORAGE_CLASSES: frozenset[str] = frozenset(_NEWER_STORAGE) | frozenset(
 )
 """Every standard storage SOP class, retired ones too. Private classes are stored as well; they are not listed."""
 
+HANGING_PROTOCOL = "1.2.840.10008.5.1.4.38.1"
+COLOR_PALETTE = "1.2.840.10008.5.1.4.39.1"
+GENERIC_IMPLANT_TEMPLATE = "1.2.840.10008.5.1.4.43.1"
+IMPLANT_ASSEMBLY_TEMPLATE = "1.2.840.10008.5.1.4.44.1"
+IMPLANT_TEMPLATE_GROUP = "1.2.840.10008.5.1.4.45.1"
+CT_DEFINED_PROCEDURE_PROTOCOL = "1.2.840.10008.5.1.4.1.1.200.1"
+XA_DEFINED_PROCEDURE_PROTOCOL = "1.2.840.10008.5.1.4.1.1.200.7"
+PROTOCOL_APPROVAL = "1.2.840.10008.5.1.4.1.1.200.3"
+INVENTORY = "1.2.840.10008.5.1.4.1.1.201.1"
+
+NON_PATIENT_CLASSES: frozenset[str] = frozenset(
+    {
+        HANGING_PROTOCOL,
+        COLOR_PALETTE,
+        GENERIC_IMPLANT_TEMPLATE,
+        IMPLANT_ASSEMBLY_TEMPLATE,
+        IMPLANT_TEMPLATE_GROUP,
+        CT_DEFINED_PROCEDURE_PROTOCOL,
+        XA_DEFINED_PROCEDURE_PROTOCOL,
+        PROTOCOL_APPROVAL,
+        INVENTORY,
+    }
+)
+"""Storage classes whose instances belong to no patient, study or series (PS3.4 annex GG)."""
+
 _STORABLE = re.compile(r"[0-9A-Za-z._:@+ -]{1,64}")
 _ODD_CHARACTERS = re.compile(r"[^0-9.]")
 _DEFINED_FORM = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*")

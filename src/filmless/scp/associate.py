@@ -19,7 +19,7 @@ from filmless.dimse.pdus import ContextAnswer, ExtendedNegotiation, ProposedCont
 from filmless.dimse.server import Accept, Caller, Reject
 from filmless.errors import Unavailable
 from filmless.routing.commitment import PUSH_MODEL
-from filmless.scp import find, worklist
+from filmless.scp import find, non_patient, worklist
 from filmless.scp.retrieving import (
     COMPOSITE_INSTANCE_GET,
     COMPOSITE_INSTANCE_MOVE,
@@ -36,14 +36,17 @@ _READS_WORKLIST = frozenset({Action.QUERY, Action.WORKLIST})
 
 SERVICES: dict[str, tuple[frozenset[Action], frozenset[int]]] = (
     {VERIFICATION: (frozenset({Action.ECHO}), frozenset({commands.C_ECHO_RQ}))}
-    | {uid: (frozenset({Action.QUERY}), frozenset({commands.C_FIND_RQ})) for uid in find.MODELS}
+    | {
+        uid: (frozenset({Action.QUERY}), frozenset({commands.C_FIND_RQ}))
+        for uid in (*find.MODELS, *non_patient.FIND_MODELS)
+    }
     | {
         uid: (frozenset({Action.RETRIEVE}), frozenset({commands.C_MOVE_RQ}))
-        for uid in (*MOVE_MODELS, COMPOSITE_INSTANCE_MOVE)
+        for uid in (*MOVE_MODELS, COMPOSITE_INSTANCE_MOVE, *non_patient.MOVE_MODELS)
     }
     | {
         uid: (frozenset({Action.RETRIEVE}), frozenset({commands.C_GET_RQ}))
-        for uid in (*GET_MODELS, COMPOSITE_INSTANCE_GET, WITHOUT_BULK_DATA_GET)
+        for uid in (*GET_MODELS, COMPOSITE_INSTANCE_GET, WITHOUT_BULK_DATA_GET, *non_patient.GET_MODELS)
     }
     | {PUSH_MODEL: (frozenset({Action.COMMIT}), frozenset({commands.N_ACTION_RQ}))}
     | {

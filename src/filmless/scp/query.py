@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from filmless.archive import Archive
 from filmless.dimse import commands
 from filmless.dimse.services import Outcome, Request
-from filmless.scp import find, worklist
+from filmless.scp import find, non_patient, worklist
 from filmless.scp.associate import Admitted
 
 
@@ -15,7 +15,11 @@ def handle_query(archive: Archive, request: Request) -> Iterator[Outcome]:
     """Answer one C-FIND-RQ (PS3.4 C.4.1; of the worklist CC.2.8)."""
     admitted: Admitted = request.principal
     model = request.context.abstract_syntax
-    handle = worklist.find_workitems if model in worklist.SOP_CLASSES else find.handle_find
+    handle = find.handle_find
+    if model in worklist.SOP_CLASSES:
+        handle = worklist.find_workitems
+    elif model in non_patient.FIND_MODELS:
+        handle = non_patient.find_instances
     answers = handle(
         archive,
         admitted.principal,

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from filmless.access import policy
+from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dimse import commands
@@ -18,8 +20,9 @@ from filmless.retrieve.derived import without_bulk_data
 from filmless.retrieve.extraction import extract_frames
 from filmless.retrieve.frame_list import FramesRefused, Reason
 from filmless.retrieve.instances import StoredInstance, find_instances
+from filmless.retrieve.non_patient import find_non_patient
 from filmless.retrieve.send import Progress, Sendable, SendResult
-from filmless.scp import find
+from filmless.scp import find, non_patient
 from filmless.scp.status import SUBOPERATIONS_FAILED, UNABLE_TO_PERFORM_SUBOPERATIONS
 
 MOVE_MODELS: Final = {
@@ -61,6 +64,11 @@ def find_named(
     if query_class is not None:
         return find_named_instances(archive, principal, identifier, query_class)
     sop_uids = _values(identifier, _UNIQUE_KEYS[Level.IMAGE])
+    classes = non_patient.MOVE_MODELS.get(retrieve_class) or non_patient.GET_MODELS.get(retrieve_class)
+    if classes is not None:
+        _check_composite("", sop_uids, ("",))
+        policy.require(principal, Action.RETRIEVE)
+        return find_non_patient(archive, classes, sop_uids)
     level = (_values(identifier, _QUERY_LEVEL) or [""])[0].upper()
     if retrieve_class == WITHOUT_BULK_DATA_GET:
         _check_composite(level, sop_uids, ("IMAGE",))

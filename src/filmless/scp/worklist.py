@@ -81,7 +81,7 @@ def find_workitems(
     archive: Archive,
     principal: Principal,
     identifier: JsonDataset,
-    _sop_class_uid: str,
+    sop_class_uid: str,
     negotiated: bytes | None,
     is_cancelled: Callable[[], bool],
 ) -> Iterator[tuple[int, JsonDataset | None]]:

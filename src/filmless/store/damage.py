@@ -78,13 +78,16 @@ def tell(session: Connection, principal: Principal, finding: Finding) -> None:
         session,
         finding.kind,
         finding.sop_instance_uid,
-        f"The bytes of instance {finding.sop_instance_uid} of study {finding.study_instance_uid} {state}"
-        f" (blob {finding.blob}).",
+        f"The bytes of instance {finding.sop_instance_uid}{_of_study(finding)} {state} (blob {finding.blob}).",
         _WHAT_TO_DO[finding.kind],
     )
     if is_new:
         _record(session, principal, f"blob_{finding.kind}", "failed", finding.study_instance_uid, finding)
         logger.error("blob_not_intact", sop_instance_uid=finding.sop_instance_uid, blob=finding.blob, kind=finding.kind)
+
+
+def _of_study(finding: Finding) -> str:
+    return f" of study {finding.study_instance_uid}" if finding.study_instance_uid else ", which belongs to no study,"
 
 
 def settle(session: Connection, principal: Principal, stored: Stored, *, action: str = "blob_good_again") -> None:

@@ -12,7 +12,7 @@ from filmless.dicom.frames import FrameTable, locate_frames, native_frame_bytes
 from filmless.dicom.json import JsonDataset, to_json
 from filmless.dicom.scanner import PIXEL_DATA, Element, Header, ScanLimits, scan
 from filmless.dicom.syntaxes import get_syntax
-from filmless.dicom.uids import is_storable, oddities
+from filmless.dicom.uids import NON_PATIENT_CLASSES, is_storable, oddities
 from filmless.errors import Refused
 
 SOP_CLASS_UID: Final = 0x00080016
@@ -52,7 +52,10 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class Facts:
-    """One instance. Offsets count in the Part 10 file; those of a deflated data set in what it inflates to."""
+    """One instance. Offsets count in the Part 10 file; those of a deflated data set in what it inflates to.
+
+    The study and series of what belongs to no patient are "".
+    """
 
     header: Header
     sop_class_uid: str
@@ -168,9 +171,12 @@ _NAMES = {
     SERIES_INSTANCE_UID: "Series Instance UID (0020,000E)",
 }
 
+_OF_PATIENTS: Final = frozenset({STUDY_INSTANCE_UID, SERIES_INSTANCE_UID})
+
 
 def _identity(header: Header) -> tuple[dict[int, str], list[str], Flags]:
-    uids, warnings, flags = {}, [], Flags(0)
+    uids: dict[int, str] = {}
+    warnings, flags = [], Flags(0)
     for tag, name in _NAMES.items():
         uid = header.text(tag)
         if uid is None and tag == SOP_CLASS_UID:
@@ -178,6 +184,9 @@ def _identity(header: Header) -> tuple[dict[int, str], list[str], Flags]:
             uid = header.meta.get("sop_class_uid")
             if uid is not None:
                 warnings.append(f"{name} is missing; the file meta information has it")
+        if tag in _OF_PATIENTS and uids[SOP_CLASS_UID] in NON_PATIENT_CLASSES:
+            uids[tag] = ""
+            continue
         if uid is None:
             raise Refused(f"{name} is missing")
         if not is_storable(uid):

@@ -107,7 +107,7 @@ def _import_one(
     if reason is not None:
         return ImportResult(name, "skipped", reason)
     try:
-        receipt = receive(archive, principal, file, request=request)
+        receipt = receive(archive, principal, file, request=request, takes_non_patient=True)
     except Refused as refusal:
         return ImportResult(name, "refused", str(refusal))
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from filmless.archive import Archive
 from filmless.archive.tables import instances, series, studies, uids
 from filmless.errors import Damaged, NotFound
+from filmless.store import non_patient
 from filmless.store.facts import Facts
 
 logger = structlog.get_logger()
@@ -44,7 +45,7 @@ def find_kept(archive: Archive, sop_instance_uid: str) -> Kept | None:
         .where(instances.c.sop_instance_uid == sop_instance_uid)
     )
     with archive.reading() as session:
-        row = session.execute(query).first()
+        row = session.execute(query).first() or non_patient.find_row(session, sop_instance_uid)
     return None if row is None else Kept(bytes(row[0]).hex(), *row[1:])
 
 

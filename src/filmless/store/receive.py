@@ -23,8 +23,9 @@ from filmless.archive.limits import scan_limits
 from filmless.archive.tables import Flags, conflicts, refusals
 from filmless.dicom.part10 import preamble_and_meta
 from filmless.dicom.scanner import Header, scan
-from filmless.dicom.uids import is_storable
+from filmless.dicom.uids import NON_PATIENT_CLASSES, is_storable, name_of
 from filmless.errors import Conflict, Mismatch, Refused, Unavailable
+from filmless.store import non_patient
 from filmless.store.facts import HEAD_BYTES, SOP_CLASS_UID, SOP_INSTANCE_UID, Facts, read_facts
 from filmless.store.kept import Kept, find_kept, is_same_dataset
 from filmless.store.record import AlreadyKept, KnowledgeIsStale, Learned, Recorder, known_of
@@ -65,6 +66,7 @@ class Reception:
         transfer_syntax_uid: str,
         expected_study_uid: str | None = None,
         request: str | None = None,
+        takes_non_patient: bool = False,
     ) -> None:
         self._archive = archive
         self._principal = principal
@@ -78,6 +80,8 @@ class Reception:
             for name, uid in (("SOP Class UID", sop_class_uid), ("SOP Instance UID", sop_instance_uid)):
                 if not is_storable(uid):
                     raise Refused(f"{name} is {uid[:80]!r}: not 1 to 64 letters, digits and dots")
+            if sop_class_uid in NON_PATIENT_CLASSES and not takes_non_patient:
+                raise Refused(f"{name_of(sop_class_uid)} belongs to no study: send it by C-STORE, or import it")
             policy.require(principal, Action.STORE)
             head = preamble_and_meta(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
         except Refused as refusal:
@@ -113,7 +117,7 @@ class Reception:
             try:
                 facts = read_facts(writer, scan_limits(self._archive.settings))
                 self._require_announced(facts)
-                policy.require(self._principal, Action.STORE, facts.study_instance_uid)
+                policy.require(self._principal, Action.STORE, facts.study_instance_uid or None)
             except Refused as refusal:
                 self._record_refusal(refusal)
                 raise
@@ -170,6 +174,7 @@ def begin(
         sop_instance_uid=sop_instance_uid.strip(" \0"),
         transfer_syntax_uid=transfer_syntax_uid,
         request=request,
+        takes_non_patient=True,
     )
 
 
@@ -180,6 +185,7 @@ def receive(
     *,
     expected_study_uid: str | None = None,
     request: str | None = None,
+    takes_non_patient: bool = False,
 ) -> Receipt:
     """Take an instance from a stream that holds a Part 10 file (STOW-RS, upload, import).
 
@@ -202,7 +208,14 @@ def receive(
         record_refusal(archive, principal, str(refusal), request=request)
         raise
     flaws = header.flaws if is_whole else []  # what is wrong with group 0002 is gone from the file that is kept
-    reception = Reception(archive, principal, **identity, expected_study_uid=expected_study_uid, request=request)
+    reception = Reception(
+        archive,
+        principal,
+        **identity,
+        expected_study_uid=expected_study_uid,
+        request=request,
+        takes_non_patient=takes_non_patient,
+    )
     try:
         reception.write(memoryview(head)[header.dataset_offset :])
         del head
@@ -242,6 +255,8 @@ def keep(archive: Archive, principal: Principal, facts: Facts, key: str, length_
     ------
     Conflict: another version is kept under its UID; the blob was moved to quarantine. Unavailable.
     """
+    if non_patient.is_non_patient(facts):
+        return _keep_non_patient(archive, principal, facts, key, length_bytes, request)
     known = known_of(archive)
     for _ in range(_ATTEMPTS_MAX):
         recorder = Recorder(archive, facts, key, length_bytes)
@@ -265,6 +280,30 @@ def keep(archive: Archive, principal: Principal, facts: Facts, key: str, length_
             known.learn(facts, learned)
             if learned.flags & Flags.OTHER_PATIENT:
                 facts.warnings.append("the patient is not the one that the study was first seen with")
+            return _receipt("stored", facts)
+    raise Unavailable(f"instance {facts.sop_instance_uid} is being changed by others; send it again")
+
+
+def _keep_non_patient(
+    archive: Archive, principal: Principal, facts: Facts, key: str, length_bytes: int, request: str
+) -> Receipt:
+    for _ in range(_ATTEMPTS_MAX):
+        try:
+            with archive.transaction() as session:
+                most = archive.settings.non_patient_instances_max
+                non_patient.record(session, facts, key, length_bytes, most=most)
+                audit.record(
+                    session,
+                    principal,
+                    "store",
+                    object=facts.sop_instance_uid,
+                    detail={"sop_class": name_of(facts.sop_class_uid)},
+                )
+        except AlreadyKept:
+            receipt = _settle_existing(archive, principal, facts, key, length_bytes, request)
+            if receipt is not None:
+                return receipt
+        else:
             return _receipt("stored", facts)
     raise Unavailable(f"instance {facts.sop_instance_uid} is being changed by others; send it again")
 

@@ -31,6 +31,7 @@ from filmless.archive.tables import (
     headers,
     instances,
     jobs,
+    non_patient_instances,
     patients,
     processes,
     renditions,
@@ -40,15 +41,16 @@ from filmless.archive.tables import (
 )
 from filmless.config import Settings
 from filmless.errors import FilmlessError, NotFound, Refused
-from filmless.store.facts import Facts, read_facts
-from filmless.store.record import AlreadyKept, Learned, Recorder, known_of
+from filmless.store import non_patient
+from filmless.store.facts import read_facts
+from filmless.store.record import AlreadyKept, Recorder, known_of
 
 logger = structlog.get_logger()
 
 _ROWS_AT_ONCE: Final = 1000
 _TORN_NS: Final = 3600 * 10**9  # blobs that came so shortly before the last one may have been torn by a power loss
 _PACKING_JOB: Final = "series_quiet"
-_INDEX_TABLES: Final = (uids, patients, studies, series, instances, frame_tables, headers)
+_INDEX_TABLES: Final = (uids, patients, studies, series, instances, frame_tables, headers, non_patient_instances)
 
 
 @dataclass(slots=True)
@@ -126,7 +128,6 @@ def _deleted_blobs(database: Database) -> Iterator[bytes]:
 
 def _build(scratch: Archive, deleted: Iterator[bytes], on_progress: Callable[[int, int], None]) -> ReindexResult:
     result = ReindexResult()
-    known = known_of(scratch)
     with closing(sqlite3.connect("")) as order:  # a temporary file of SQLite's own
         total, newest_ns = _list_blobs(scratch, order, deleted)
         rows = order.execute("SELECT key, arrived_ns FROM arrivals ORDER BY arrived_ns, key")
@@ -139,7 +140,7 @@ def _build(scratch: Archive, deleted: Iterator[bytes], on_progress: Callable[[in
                         if arrived_ns > newest_ns - _TORN_NS:
                             _require_whole(scratch, key.hex())
                         with session.begin_nested():
-                            known.learn(*_record(scratch, session, key.hex(), arrived_ns / 1e9))
+                            _record(scratch, session, key.hex(), arrived_ns / 1e9)
                     except AlreadyKept:
                         result.refused.append((key.hex(), "another blob has its SOP Instance UID"))
                     except (Refused, NotFound) as error:
@@ -170,11 +171,15 @@ def _require_whole(scratch: Archive, key: str) -> None:
         raise Refused("its bytes do not match its digest")
 
 
-def _record(scratch: Archive, session: Connection, key: str, arrived_at: float) -> tuple[Facts, Learned]:
+def _record(scratch: Archive, session: Connection, key: str, arrived_at: float) -> None:
     with scratch.blobs.reader(key) as reader:
         facts = read_facts(reader, scan_limits(scratch.settings))
         facts.header_data = None  # packing reads the blobs: the headers of all would fill the database
-        return facts, Recorder(scratch, facts, key, reader.length, at=arrived_at).record(session)
+        if non_patient.is_non_patient(facts):
+            non_patient.record(session, facts, key, reader.length, most=None, at=arrived_at)
+            return
+        learned = Recorder(scratch, facts, key, reader.length, at=arrived_at).record(session)
+        known_of(scratch).learn(facts, learned)
 
 
 def _carry_over(old: Database, new: Database, result: ReindexResult) -> None:
@@ -270,6 +275,7 @@ _COMPARED: Final[tuple[tuple[str, Any], ...]] = (
         .join(_syntaxes, _syntaxes.c.id == instances.c.transfer_syntax_key)
         .outerjoin(frame_tables, frame_tables.c.instance_key == instances.c.id),
     ),
+    ("instance", select(*_said(non_patient_instances, "sop_instance_uid"))),
 )
 
 

@@ -19,7 +19,7 @@ from filmless.archive import Archive
 from filmless.archive.jobs import JobContext
 from filmless.archive.problems import raise_problem, settle_problem
 from filmless.archive.tables import problems, studies
-from filmless.archive.walks import Walk, find_stored, read_walk, save_walk, stored_after
+from filmless.archive.walks import Walk, find_stored, non_patient_stored, read_walk, save_walk, stored_after
 from filmless.errors import Unavailable
 from filmless.store.damage import KINDS, examine, forget, known_findings
 
@@ -119,6 +119,10 @@ def _go_on(archive: Archive, walk: Walk, pace: Pace, now: float) -> None:
             if time.monotonic() - saved_at > _SAVE_S:
                 saved_at = time.monotonic()
                 save()
+        for stored in non_patient_stored(archive):  # few: they end the round, in one slice
+            examine(archive, principal, stored, pace.spend)
+            walk.instances += 1
+            walk.size_bytes += stored.length_bytes
         walk.ended_at = max(time.time(), walk.began_at)
         logger.info("scrub_round_ended", instances=walk.instances, size_bytes=walk.size_bytes)
     finally:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Select, select
+from sqlalchemy import Select, Table, select
 
 from filmless.access.principal import SYSTEM, Principal
 from filmless.archive import Archive
 from filmless.archive.blobs import Blobs
 from filmless.archive.jobs import JobContext
 from filmless.archive.limits import scan_limits
-from filmless.archive.tables import instances, renditions, series
+from filmless.archive.tables import instances, non_patient_instances, renditions, series
 from filmless.archive.walks import find_stored
 from filmless.errors import Conflict, NotFound, Refused
 from filmless.store.damage import Finding, tell
@@ -114,12 +114,17 @@ def _without(candidates: set[str], referenced: Iterable[str]) -> set[str]:
 
 
 def _recent_blobs(archive: Archive, since: float) -> Iterator[str]:
-    """Keys of the instances recorded since a time, newest first."""
+    """Keys of the instances recorded since a time, newest first; then of those that belong to no patient."""
+    yield from _recent_of(archive, instances, since)
+    yield from _recent_of(archive, non_patient_instances, since)
+
+
+def _recent_of(archive: Archive, table: Table, since: float) -> Iterator[str]:
     last = None
     while True:
-        query = select(instances.c.id, instances.c.blob, instances.c.created_at).order_by(instances.c.id.desc())
+        query = select(table.c.id, table.c.blob, table.c.created_at).order_by(table.c.id.desc())
         if last is not None:
-            query = query.where(instances.c.id < last)
+            query = query.where(table.c.id < last)
         with archive.reading() as session:
             rows = session.execute(query.limit(_ROWS_AT_ONCE)).all()
         for row in rows:
@@ -176,8 +181,11 @@ def _adopt(archive: Archive, principal: Principal, key: str, result: SweepResult
 
 def _tell_missing(archive: Archive, key: str, result: SweepResult) -> None:
     with archive.transaction() as session:
-        query = select(instances.c.sop_instance_uid).where(instances.c.blob == bytes.fromhex(key))
-        for uid in list(session.scalars(query)):  # none when it was deleted meanwhile
+        queries = [
+            select(table.c.sop_instance_uid).where(table.c.blob == bytes.fromhex(key))
+            for table in (instances, non_patient_instances)
+        ]
+        for uid in [uid for query in queries for uid in session.scalars(query)]:  # none when it was deleted meanwhile
             stored = find_stored(session, uid)
             if stored is not None:
                 tell(session, SYSTEM("sweep"), Finding(stored.study_instance_uid, uid, key, "missing"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ from sqlalchemy import func, select
 from filmless.access.principal import SYSTEM
 from filmless.archive import Archive
 from filmless.archive.jobs import JobContext
-from filmless.archive.tables import instances
-from filmless.archive.walks import Walk, find_stored, save_walk, stored_after
+from filmless.archive.tables import instances, non_patient_instances
+from filmless.archive.walks import Walk, find_stored, non_patient_stored, save_walk, stored_after
 from filmless.store.damage import Finding, examine, forget, known_findings
 
 WALK: Final = "verify"
@@ -39,9 +40,12 @@ def verify(archive: Archive, *, on_progress: Callable[[int, int], None] = lambda
     principal = SYSTEM("verify")
     began_at = time.time()
     with archive.reading() as session:
-        total = session.execute(select(func.count()).select_from(instances)).scalar_one()
+        total = sum(
+            session.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (instances, non_patient_instances)
+        )
     result = VerifyResult()
-    for stored in stored_after(archive, 0):
+    for stored in itertools.chain(stored_after(archive, 0), non_patient_stored(archive)):
         finding = examine(archive, principal, stored)
         result.checked += 1
         if finding is None:
