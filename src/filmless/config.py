@@ -205,6 +205,9 @@ class Settings(BaseSettings):
     # Database
     transaction_timeout_s: float = Field(30.0, description="Longest wait for a turn to write, or a connection.", gt=0)
     transaction_group_max: int = Field(64, description="Most transactions that share one commit (SQLite).", ge=1)
+    database_timeout_s: float = Field(
+        60.0, description="Longest wait for the answer to one statement (PostgreSQL); then it counts as away.", ge=1
+    )
     database_connections_max: int = Field(32, description="Database connections of one process.", ge=2, le=1000)
 
     # Keeping

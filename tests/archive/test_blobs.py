@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import make
+from filmless.access.principal import SYSTEM
+from filmless.archive import Archive, folders
 from filmless.archive import disk as disk_module
-from filmless.archive import folders
 from filmless.archive.blobs import Blobs, copy_blob, open_store
 from filmless.archive.disk import DiskBlobs
 from filmless.archive.folders import syncs_names_with_files
+from filmless.config import Settings
 from filmless.errors import Damaged, NotFound, Unavailable
+from filmless.store.receive import receive
 from stored import flip_bit, in_bucket
 
 
@@ -259,6 +265,41 @@ def test_a_disk_that_is_really_full_is_unavailable_until_there_is_room(small_dis
     assert list(blobs.incoming.iterdir()) == []
     blobs.delete(keys[0])
     put(blobs, os.urandom(500_000))
+
+
+def test_a_blob_moves_to_others_on_another_disk(small_disk: Path, tmp_path: Path) -> None:
+    blobs = DiskBlobs(small_disk / "blobs", suffix=".dcm", reserve_bytes=0)
+    other = DiskBlobs(tmp_path / "other", suffix=".dcm", reserve_bytes=0)
+    key = put(blobs, b"data")
+    for _ in range(2):
+        blobs.move_to(other, key)
+        assert (blobs.length(key), other.read(key)) == (None, b"data")
+    assert list(other.incoming.iterdir()) == []
+    other.move_to(blobs, key)
+    assert (other.length(key), blobs.read(key)) == (None, b"data")
+
+
+def test_no_blob_is_lost_because_its_disk_is_not_there(disk: DiskBlobs, tmp_path: Path) -> None:
+    key = put(disk, b"data")
+    disk.root.rename(tmp_path / "elsewhere")
+    for asked in (lambda: disk.read(key), lambda: disk.length(key), lambda: list(disk.leftovers(0.0))):
+        with pytest.raises(Unavailable, match="is the disk mounted"):
+            asked()
+    with pytest.raises(Unavailable, match="is the disk mounted"):
+        put(disk, b"other")
+    (tmp_path / "elsewhere").rename(disk.root)
+    assert disk.read(key) == b"data"
+
+
+def test_no_new_folder_takes_the_place_of_one_whose_disk_is_not_mounted(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    with Archive.open(settings) as archive:
+        (tmp_path / "data" / "blobs").rename(tmp_path / "unmounted")
+    with Archive.open(settings) as archive:  # an archive without instances may lie anywhere
+        receive(archive, SYSTEM("test"), io.BytesIO(make.part10(make.ct_slice())))
+    shutil.rmtree(tmp_path / "data" / "blobs")
+    with pytest.raises(Unavailable, match="mount its disk"):
+        Archive.open(settings)
 
 
 def test_the_reserve_is_kept_free(small_disk: Path) -> None:

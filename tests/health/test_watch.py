@@ -152,7 +152,7 @@ def test_strangers_hear_the_kind_of_fault_and_administrators_the_details(
 def test_while_the_database_is_away_nobody_is_recognised_and_readyz_says_why(
     quick: None, stranger: TestClient, administrator: dict[str, str], archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "examine_records", fail("the database does not answer: OperationalError"))
+    monkeypatch.setattr(records, "examine_database", fail("the database does not answer: OperationalError"))
     monkeypatch.setattr(archive.database, "reading", fail("the database does not answer: OperationalError"))
     until(lambda: stranger.get("/readyz").status_code == 503)
     assert stranger.get("/readyz").text == f"database_away: {FAULTS['database_away'].title}\n"

@@ -11,12 +11,14 @@ import ipaddress
 import json
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -28,6 +30,8 @@ from filmless.errors import Refused, Unavailable
 if TYPE_CHECKING:
     from filmless.archive import Archive
     from filmless.config import Settings
+
+log = structlog.get_logger()
 
 COOKIE: Final = "filmless_session"
 CHALLENGE: Final = 'Bearer realm="Filmless"'
@@ -153,8 +157,7 @@ class Authentication:
                 return None
             touch_at = (token.last_used_at or 0.0) + tokens.TOUCH_S
             if is_use and now >= touch_at:
-                with self.archive.transaction() as session:
-                    tokens.touch(session, token.id)
+                self._touch(tokens.touch, token.id)
                 touch_at = now + tokens.TOUCH_S
             return Recognised(token.principal, None, token.expires_at, touch_at)
         with self.archive.reading() as session:
@@ -171,11 +174,18 @@ class Authentication:
         pause_s = min(sessions.TOUCH_S, settings.session_idle_s / 10)
         touch_at = opened.seen_at + pause_s
         if is_use and now >= touch_at:
-            with self.archive.transaction() as session:
-                sessions.touch(session, opened.id)
+            self._touch(sessions.touch, opened.id)
             touch_at = now + pause_s
         until = min(opened.seen_at + settings.session_idle_s, opened.created_at + settings.session_max_s)
         return Recognised(opened.principal, opened, until, touch_at)
+
+    def _touch(self, touch: Callable[[Connection, int], None], key: int) -> None:
+        """Note the use of a secret. One who may come in does so while the database takes no writes, to see health."""
+        try:
+            with self.archive.transaction() as session:
+                touch(session, key)
+        except Unavailable as error:
+            log.warning("use_not_noted", reason=str(error))
 
 
 _Key = tuple[str, bool, str | None, str]

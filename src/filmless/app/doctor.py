@@ -37,7 +37,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield broken("database_away", f"cannot be opened: {error}")
         return
     with archive:
-        damage = list(examine_database(archive))
+        damage = list(read_database(archive))
         yield from damage
         if any(finding.level == "problem" for finding in damage):
             return
@@ -60,7 +60,7 @@ def examine_screen() -> Iterator[Finding]:
         )
 
 
-def examine_database(archive: Archive) -> Iterator[Finding]:
+def read_database(archive: Archive) -> Iterator[Finding]:
     """Read the database through: whether it is whole, and how many instances are in it."""
     with archive.reading() as session:
         if session.dialect.name == "sqlite":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,11 +88,23 @@ def address_of(settings: Settings) -> str:
     return f"{scheme}://{settings.http.replace('0.0.0.0', 'localhost')}"  # noqa: S104
 
 
-def prepare_metrics(folder: Path) -> None:
-    """Give the processes of this machine one folder to keep their counters in, empty at start."""
+def prepare_metrics(settings: Settings, roles: tuple[str, ...]) -> Path:
+    """Give the processes of this machine one folder to keep their counters in, empty at start.
+
+    In memory where there is a place for that: the counters are written through maps, and a process that writes to a map
+    on a full disk is killed (SIGBUS).
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
+    parent = memory if os.access(memory, os.W_OK | os.X_OK) else Path(tempfile.gettempdir())
+    installation = hashlib.sha256(os.fsencode(settings.data.absolute())).hexdigest()[:16]
+    folder = parent / f"filmless-{os.geteuid()}-{installation}-{'-'.join(roles)}"
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.resolve())
+    try:
+        folder.mkdir(mode=0o700)
+    except OSError:  # somebody else's, of that name
+        folder = Path(tempfile.mkdtemp(prefix="filmless-", dir=parent))
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    return folder
 
 
 def run(
@@ -104,12 +118,15 @@ def run(
     configure_logs(settings, "supervisor")
     settings = where_blobs_are(settings)
     setup_link = prepare(settings, roles, administrator)
-    prepare_metrics(settings.data / "run" / f"metrics-{'-'.join(roles)}")
+    metrics = prepare_metrics(settings, roles)
     gc.disable()
     children = children_of(settings, roles)
     gc.freeze()  # what all processes share is never looked through, so it is never copied
     gc.enable()
-    return Supervisor(settings, children, on_ready or announce(settings, roles, setup_link)).run()
+    try:
+        return Supervisor(settings, children, on_ready or announce(settings, roles, setup_link)).run()
+    finally:
+        shutil.rmtree(metrics, ignore_errors=True)
 
 
 def announce(settings: Settings, roles: tuple[str, ...], setup_link: str | None) -> Callable[[], None]:

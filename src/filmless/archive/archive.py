@@ -7,14 +7,16 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from filmless.archive import feed
 from filmless.archive.blobs import open_store
 from filmless.archive.database import Database
 from filmless.archive.folders import make_folder
 from filmless.archive.moving import where_blobs_are
+from filmless.archive.tables import instances
 from filmless.config import Settings
+from filmless.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -47,6 +49,7 @@ class Archive:
             if not database.is_sqlite:
                 with database.transaction() as session:
                     feed.mend_order(session)
+            _require_blobs(where_blobs_are(settings), database)
             return cls(settings, database)
         except BaseException:
             database.close()
@@ -75,3 +78,21 @@ class Archive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _require_blobs(settings: Settings, database: Database) -> None:
+    """Make no new folder in the place of one whose disk is not mounted: what came next would lie on the wrong disk.
+
+    Raises
+    ------
+    Unavailable: instances are recorded and the folder of the blobs is not there.
+    """
+    folder = settings.data / "blobs" / "incoming"
+    if settings.blobs_url is not None or folder.is_dir():
+        return
+    with database.reading() as session:
+        is_used = session.execute(select(instances.c.id).limit(1)).first() is not None
+    if is_used:
+        raise Unavailable(
+            f"instances are recorded, but the folder {folder} is gone: mount its disk, or restore it from a backup"
+        )

@@ -9,12 +9,13 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import ClauseElement, Connection, Engine, MetaData, Table, create_engine, event, text
+from sqlalchemy import ClauseElement, Connection, Engine, MetaData, NullPool, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from filmless.archive import impatience
 from filmless.archive.group_commit import GroupCommit, sqlite_outage
 from filmless.config import Settings
 from filmless.errors import FilmlessError, Unavailable
@@ -56,6 +57,7 @@ class Database:
                 pool_timeout=settings.transaction_timeout_s,
                 pool_pre_ping=True,
             )
+            impatience.limit_waiting(self._write_engine, settings.database_timeout_s)
             self._read_engine = self._write_engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
@@ -136,7 +138,14 @@ class Database:
         """Bring the tables to a revision, forward or back. Several processes may ask at once."""
         from filmless.archive.migrations import migrate
 
-        migrate(self._write_engine, revision)
+        if self.is_sqlite:
+            migrate(self._write_engine, revision)
+            return
+        engine = create_engine(self.url, poolclass=NullPool)  # no limit of time: a table may be long
+        try:
+            migrate(engine, revision)
+        except DBAPIError as error:
+            raise outage_of(error) or error from error
 
     def check(self) -> None:
         """Raise Unavailable unless the database answers."""

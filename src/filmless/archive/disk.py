@@ -5,10 +5,12 @@ A blob is written to a temporary name in `incoming/`, and is on the disk under i
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mmap
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,9 +19,9 @@ from pathlib import Path
 
 from filmless.archive.blobs import BUFFER_BYTES, KEY, BlobReader, Blobs, BlobWriter, Usage, copy_blob
 from filmless.archive.folders import sync_folder, syncs_names_with_files
-from filmless.archive.outages import as_unavailable
+from filmless.archive.outages import as_unavailable, in_folder
 from filmless.archive.writing import Incoming, Writer
-from filmless.errors import NotFound, Unavailable
+from filmless.errors import NotFound
 
 _FOLDER_LETTERS = 3  # 4,096 folders: 25,000 files in each at 100 million instances
 _FOLDERS = tuple("".join(letters) for letters in product("0123456789abcdef", repeat=_FOLDER_LETTERS))
@@ -77,6 +79,7 @@ class DiskBlobs:
             with as_unavailable(f"blob {key} cannot be opened"):
                 return os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
+            self.check()  # no blob is lost because its disk is not mounted
             raise NotFound(f"blob {key} is not under {self.root}") from error
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> bytes:
@@ -116,11 +119,12 @@ class DiskBlobs:
         return FileReader(self._open(key))
 
     def length(self, key: str) -> int | None:
-        """Length in bytes; None when there is no such blob."""
+        """Length in bytes; None when there is no such blob. Raises Unavailable."""
         try:
             with as_unavailable(f"blob {key} cannot be read"):
                 return self.path(key).stat().st_size
         except FileNotFoundError:
+            self.check()
             return None
 
     def digest(self, key: str) -> str:
@@ -145,7 +149,7 @@ class DiskBlobs:
         with as_unavailable(f"blob {key} cannot be moved to {other.root}"):
             try:
                 target, parent = other._place(key)
-                os.rename(self._path(key), target)  # noqa: PTH104
+                _rename(self._path(key), target, other.incoming)
             except FileNotFoundError:
                 if other.length(key) is None:
                     raise NotFound(f"blob {key} is not under {self.root}") from None
@@ -180,8 +184,8 @@ class DiskBlobs:
         return [self.root / name for name in sorted(_names(self.root)) if len(name) == _FOLDER_LETTERS]
 
     def leftovers(self, older_than: float) -> Iterator[Path]:
-        """Temporary files last written before the time `older_than`: of writers that are gone."""
-        with os.scandir(self.incoming) as entries:
+        """Temporary files last written before the time `older_than`: of writers that are gone. Raises Unavailable."""
+        with in_folder(self.incoming), os.scandir(self.incoming) as entries:
             for entry in entries:
                 if 0 <= _changed_at(entry) < older_than:
                     yield Path(entry.path)
@@ -232,9 +236,8 @@ class DiskBlobs:
 
     def check(self) -> None:
         """Raise Unavailable unless the folder is there."""
-        with as_unavailable(f"the blobs under {self.root} cannot be read"):
-            if not self.incoming.is_dir():
-                raise Unavailable(f"the folder {self.incoming} is gone: is the disk mounted?")
+        with as_unavailable(f"the blobs under {self.root} cannot be read"), in_folder(self.incoming):
+            self.incoming.stat()
 
     def _path(self, key: str) -> str:
         return f"{self._prefix}{key[:_FOLDER_LETTERS]}/{key}{self._suffix}"
@@ -278,7 +281,8 @@ class DiskWriter(Writer):
 
     def _drop_file(self) -> None:
         if self._path:
-            Path(self._path).unlink(missing_ok=True)
+            with suppress(OSError):  # on a disk that fails it stays, for the sweep
+                Path(self._path).unlink(missing_ok=True)
             self._path = ""
 
     def finish(self) -> tuple[str, int]:
@@ -291,7 +295,8 @@ class DiskWriter(Writer):
         self._flush()
         key = self._sha256.hexdigest()
         try:
-            with as_unavailable(f"blob {key} cannot be written under {self._blobs.root}"):
+            root = self._blobs.root
+            with as_unavailable(f"blob {key} cannot be written under {root}"), in_folder(root):
                 target, parent = self._blobs._place(key)
                 if parent is not None or not self._blobs._syncs_names_with_files or not self._name_and_sync(target):
                     self._sync_and_name(target, parent, key)
@@ -361,6 +366,27 @@ class FileReader:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
+
+
+def _rename(path: str, target: str, passing_folder: Path) -> None:
+    """Rename a file; one on another disk is copied by way of a folder on that of the target, as it is."""
+    try:
+        os.rename(path, target)  # noqa: PTH104
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        passing = passing_folder / secrets.token_hex(12)
+        try:
+            shutil.copyfile(path, passing)
+            with passing.open("rb") as copied:
+                os.fsync(copied.fileno())
+            passing.rename(target)
+        except BaseException:
+            with suppress(OSError):
+                passing.unlink(missing_ok=True)
+            raise
+        sync_folder(target.rpartition("/")[0])
+        Path(path).unlink(missing_ok=True)
 
 
 def _stamp(path: str, descriptor: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from filmless.errors import Unavailable
 
@@ -27,6 +28,20 @@ _CAUSES = {
 def cause_of(error: OSError) -> str | None:
     """The plain words for an outage; None when the error is of another kind."""
     return _CAUSES.get(error.errno or 0)
+
+
+@contextmanager
+def in_folder(folder: Path | str) -> Iterator[None]:
+    """What is made in a folder that we made is refused as not there only when the folder itself is gone.
+
+    Raises
+    ------
+    Unavailable: it is gone, as when its disk is no longer mounted.
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise Unavailable(f"the folder {folder} is gone: is the disk mounted?") from error
 
 
 @contextmanager

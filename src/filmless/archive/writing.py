@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from filmless.archive.blobs import BUFFER_BYTES, Usage
 from filmless.archive.folders import make_folder
-from filmless.archive.outages import as_unavailable
+from filmless.archive.outages import as_unavailable, in_folder
 from filmless.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -183,7 +183,8 @@ class Writer:
         self._hash()
         if self._descriptor < 0:
             try:
-                with as_unavailable(f"a file under {self._incoming.folder} cannot be made"):
+                folder = self._incoming.folder
+                with as_unavailable(f"a file under {folder} cannot be made"), in_folder(folder):
                     self._descriptor = self._make_file()
             except BaseException:
                 self.abort()

@@ -52,6 +52,7 @@ def broken(
     return Finding(fault.level, subject or fault.subject, what, what_to_do or fault.what_to_do, code, key, since)
 
 
+_READING = "Studies can be read as long as the trail of who reads them can be written."
 _STORING = "Scanners are told to try again and keep what they could not send."
 
 FAULTS: Final[dict[str, Fault]] = {
@@ -67,7 +68,7 @@ FAULTS: Final[dict[str, Fault]] = {
         "problem",
         "database",
         "The database answers but takes no changes.",
-        f"Studies can be read, but nothing is stored and nobody can sign in. {_STORING}",
+        f"Nothing is stored, nobody can sign in, and no further study be opened. {_STORING}",
         "See whether the disk of the database is full, whether it is a read-only copy, or whether another program "
         "holds it locked.",
         stops_service=True,
@@ -123,7 +124,7 @@ FAULTS: Final[dict[str, Fault]] = {
         "problem",
         "disk",
         "The disk of the data folder is full.",
-        f"Studies can be read, but nothing new is stored. {_STORING}",
+        f"Nothing new is stored. {_STORING} {_READING}",
         "Make room or enlarge the disk; reception goes on by itself.",
         stops_service=True,
     ),
@@ -138,7 +139,7 @@ FAULTS: Final[dict[str, Fault]] = {
         "problem",
         "disk",
         "Nothing can be written to the disk of the data folder.",
-        f"Studies can be read, but nothing new is stored. {_STORING}",
+        f"Nothing new is stored. {_STORING} {_READING}",
         "A system makes a disk read-only when it fails: look into the system's log. Else give the user that runs "
         "Filmless the right to write there.",
         stops_service=True,

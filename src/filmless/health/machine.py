@@ -32,26 +32,31 @@ _NETWORK_FILE_SYSTEMS: Final = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs
 
 
 def examine_disk(settings: Settings) -> Iterator[Finding]:
-    """Look whether something can be written in the data folder, and how much room there is."""
+    """Look whether something can be written in the data folder and where the blobs come in, and at the room there."""
     folder = settings.data if settings.data.is_dir() else settings.data.absolute().parent
+    yield _examine_folder(folder, settings)
+    incoming = settings.data / "blobs" / "incoming"
+    if settings.blobs_url is None and incoming.is_dir() and incoming.stat().st_dev != folder.stat().st_dev:
+        yield _examine_folder(incoming, settings)
+    kind = file_system_of(folder)
+    if kind in _NETWORK_FILE_SYSTEMS and settings.database_url is None:
+        yield broken("disk_unsafe", f"{folder} is on {kind}")
+
+
+def _examine_folder(folder: Path, settings: Settings) -> Finding:
     try:
         _write_something(folder)
         usage = shutil.disk_usage(folder)
     except OSError as error:
         cause = cause_of(error) or os.strerror(error.errno or 0)
         code = "disk_full" if error.errno in _FULL else "disk_read_only" if error.errno in _READ_ONLY else "disk_away"
-        yield broken(code, f"{folder} cannot be written: {cause}")
-        return
+        return broken(code, f"{folder} cannot be written: {cause}", key=str(folder))
     text = f"{usage.free / GIB:.1f} of {usage.total / GIB:.1f} GiB free at {folder}"
     if usage.free < settings.disk_reserve_bytes:
-        yield broken("disk_full", f"{text}: nothing new is accepted")
-    elif usage.free < max(10 * GIB, usage.total // 20):
-        yield broken("disk_nearly_full", text)
-    else:
-        yield well("disk", text)
-    kind = file_system_of(folder)
-    if kind in _NETWORK_FILE_SYSTEMS and settings.database_url is None:
-        yield broken("disk_unsafe", f"{folder} is on {kind}")
+        return broken("disk_full", f"{text}: nothing new is accepted", key=str(folder))
+    if usage.free < max(10 * GIB, usage.total // 20):
+        return broken("disk_nearly_full", text, key=str(folder))
+    return well("disk", text)
 
 
 def _write_something(folder: Path) -> None:

@@ -31,8 +31,8 @@ _SWEEP_TAKES_S: Final = 3600.0
 _ROLES: Final = {"dicom": "DICOM listener", "worker": "worker", "web": "web server"}
 
 
-def examine_records(archive: Archive) -> Iterator[Finding]:
-    """Look at everything that the database can tell. Raises Unavailable when it is away."""
+def examine_database(archive: Archive) -> Iterator[Finding]:
+    """Look whether the database answers, and how fast. Raises Unavailable when it is away."""
     began = time.monotonic()
     archive.database.check()
     took_s = time.monotonic() - began
@@ -40,6 +40,10 @@ def examine_records(archive: Archive) -> Iterator[Finding]:
         yield broken("database_slow", f"it took {took_s:.1f} s for a query without tables")
     else:
         yield well("database", f"{'SQLite' if archive.database.is_sqlite else 'PostgreSQL'} answers")
+
+
+def examine_records(archive: Archive) -> Iterator[Finding]:
+    """Look at everything that is recorded. Raises Unavailable when the database is away."""
     with archive.reading() as session:
         now = time.time()
         running = list_processes(session)

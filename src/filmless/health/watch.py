@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from filmless.archive import Archive
-from filmless.errors import FilmlessError, Unavailable
+from filmless.errors import FilmlessError
 from filmless.health import machine, records
 from filmless.health.faults import FAULTS, Finding, broken
 
@@ -32,9 +32,12 @@ PATIENCE_S: Final = 5.0
 
 
 class Look:
-    """One group of checks and what it found last."""
+    """One group of checks and what it found last.
 
-    def __init__(self, examine: Callable[[], Iterable[Finding]], *, away: str, every_s: float) -> None:
+    `away` is the fault when it fails or is not back in time; without one it tells nothing then: another look does.
+    """
+
+    def __init__(self, examine: Callable[[], Iterable[Finding]], *, every_s: float, away: str = "") -> None:
         self._examine = examine
         self._away = away
         self._every_s = every_s
@@ -63,8 +66,11 @@ class Look:
         with self._mutex:
             if self._began_at is not None and time.monotonic() - self._began_at >= patience_s:
                 waited_s = time.monotonic() - self._began_at
-                return [broken(self._away, f"there was no answer for {waited_s:.0f} s")]
+                return self._failed(f"there was no answer for {waited_s:.0f} s")
             return list(self._found)
+
+    def _failed(self, what: str) -> list[Finding]:
+        return [broken(self._away, what)] if self._away else []
 
     def _age_s(self) -> float:
         return float("inf") if self._found_at is None else time.monotonic() - self._found_at
@@ -74,10 +80,10 @@ class Look:
             found = list(self._examine())
         except (FilmlessError, OSError, SQLAlchemyError) as error:
             what = str(error) if isinstance(error, FilmlessError) else f"it fails: {type(error).__name__}"
-            found = [broken(self._away, what)]
+            found = self._failed(what)
         except Exception as error:  # the outermost line: health is told whatever happens
             log.exception("a look at health failed")
-            found = [broken(self._away, f"it cannot be looked at: {type(error).__name__}; the log has more")]
+            found = self._failed(f"it cannot be looked at: {type(error).__name__}; the log has more")
         with self._mutex:
             fleeting = {finding.code for finding in found if finding.code and FAULTS[finding.code].is_fleeting}
             self._found = [finding for finding in found if finding.code not in fleeting - self._fleeting]
@@ -97,9 +103,10 @@ class Watch:
         self._mutex = threading.Lock()
         self._looks = [
             Look(lambda: machine.examine_disk(settings), away="disk_away", every_s=LOOK_S),
-            Look(lambda: records.examine_records(archive), away="database_away", every_s=LOOK_S),
+            Look(lambda: records.examine_database(archive), away="database_away", every_s=LOOK_S),
+            Look(lambda: records.examine_records(archive), every_s=LOOK_S),
             Look(lambda: machine.examine_blobs(archive), away="blobs_away", every_s=LOOK_S),
-            Look(lambda: _unless_away(records.examine_sweep(archive)), away="blobs_away", every_s=SELDOM_S),
+            Look(lambda: records.examine_sweep(archive), every_s=SELDOM_S),
             Look(lambda: machine.examine_tls(settings), away="disk_away", every_s=SELDOM_S),
         ]
 
@@ -152,11 +159,3 @@ class Watch:
             yield self
         finally:
             stop.set()
-
-
-def _unless_away(found: Iterable[Finding]) -> list[Finding]:
-    """What was found; nothing when the store is away, which another look tells."""
-    try:
-        return list(found)
-    except Unavailable:
-        return []
