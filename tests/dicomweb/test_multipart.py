@@ -44,9 +44,15 @@ def test_data_that_end_in_line_breaks_keep_them() -> None:
     assert parts_of(body) == [({}, b"data\r\n\r\n")]
 
 
-def test_data_that_look_like_the_boundary_are_data() -> None:
-    body = b"--b\r\n\r\n--b \r\n-b\r\n--\r\n\r--b\r\n--b--"
-    assert parts_of(body, piece=1)[0][1].startswith(b"--b \r\n-b\r\n--\r\n\r--b")
+@pytest.mark.parametrize("piece", [1, 5, 1000])
+def test_data_that_look_like_the_boundary_are_data(piece: int) -> None:
+    body = b"--b\r\n\r\n-b \r\n-b\r\n--\r\n\r--b\r\n--b--"
+    assert parts_of(body, piece=piece) == [({}, b"-b \r\n-b\r\n--\r\n\r--b")]
+
+
+@pytest.mark.parametrize("piece", [1, 5, 1000])
+def test_the_line_end_after_the_headers_may_be_that_of_the_delimiter(piece: int) -> None:
+    assert parts_of(b"--b\r\nA: 1\r\n\r\n--b\r\n\r\nx\r\n--b--", piece=piece) == [({"a": "1"}, b""), ({}, b"x")]
 
 
 def test_an_empty_part_is_a_part() -> None:

@@ -79,7 +79,7 @@ def read_movie(read_at: ReadAt, length: int) -> Movie:
 def _described(video: _Track, *, has_sound: bool) -> Movie:
     if not video.samples:
         raise Refused("the video has no frames")
-    columns, rows = struct.unpack_from(">HH", video.content, 24)
+    columns, rows = _number(">H", video.content, 24), _number(">H", video.content, 26)
     time_ms = video.duration / video.timescale / video.samples * 1000 if video.timescale else 0.0
     if video.entry in _AVC:
         syntax, bits, remarks = _avc(_inner(video.content, b"avcC"))

@@ -335,7 +335,10 @@ def _decode_rle(data: bytes | bytearray | memoryview, form: PixelFormat) -> NDAr
         if not 64 <= start <= stop <= len(data):
             raise Refused(f"the RLE frame has a segment from {start} to {stop} in {len(data)} bytes")
         sample, byte = divmod(plane, width)
-        decoded = np.frombuffer(imagecodecs.packbits_decode(bytes(view[start:stop])), np.uint8)
+        try:
+            decoded = np.frombuffer(imagecodecs.packbits_decode(bytes(view[start:stop])), np.uint8)
+        except RuntimeError as error:
+            raise Refused(f"an RLE segment cannot be decoded: {error}") from error
         if len(decoded) < pixels:
             raise Refused(f"an RLE segment holds {len(decoded)} of {pixels} samples")
         out[:, sample, width - 1 - byte] = decoded[:pixels]

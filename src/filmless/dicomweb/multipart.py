@@ -130,7 +130,11 @@ class Multipart:
         if end > length_max:
             raise Refused(f"the headers of a part are longer than {HEADERS_MAX_BYTES} bytes")
         line = bytes(self._buffer[:end]).rstrip(b"\r")
-        # An empty line may be followed at once by the delimiter, whose line end it then is.
+        # An empty line may be followed at once by the delimiter, whose line end it then is: it may not have come yet.
+        while not line and len(self._buffer) - end < len(self._delimiter):
+            if not self._delimiter.startswith(self._buffer[end:]):
+                break
+            self._fill()
         self._drop(end if not line and self._buffer.startswith(self._delimiter, end) else end + 1)
         return line
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -24,6 +25,7 @@ from filmless.retrieve.decoder import command, receive_message, send_message
 log = structlog.get_logger()
 
 _SOCKET_BYTES: Final = 1 << 20
+_ENDING_S: Final = 1.0  # time in which a child that closed its end of the socket ends, so that it can say of what
 _ENVIRONMENT: Final = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "TZ")
 _CHILD_ENVIRONMENT: Final = {
     "OPENBLAS_NUM_THREADS": "1",
@@ -73,12 +75,19 @@ class _Child:
         info, answer = receive_message(self._connection, length_max=self._length_max)
         return info, answer[0] if answer else memoryview(b"")
 
-    def kill(self) -> int:
-        """End the process and give its exit status."""
+    def kill(self, *, after_s: float = 0.0) -> int:
+        """End the process, if it does not by itself within that time, and give its exit status."""
         self._connection.close()
+        if after_s:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(after_s)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         return self._process.wait()
+
+
+class _Killed(Exception):  # noqa: N818 - reads as a statement
+    """A child ended by SIGKILL, which no frame brings about by itself: an operator, or the kernel short of memory."""
 
 
 class Decoders:
@@ -107,21 +116,36 @@ class Decoders:
         self._is_closed = False
 
     def run(self, task: dict[str, Any], parts: list[bytes | memoryview]) -> tuple[dict[str, Any], memoryview]:
-        """Do one task in a child. Blocks; any thread may call.
+        """Do one task in a child. Blocks; any thread may call. A task whose child is killed by others is tried again.
 
         Raises
         ------
         NotAcceptable: the frame cannot be decoded, or not encoded as wished.
         Unavailable: too many wait, or no child came free in time.
         """
+        try:
+            info, data = self._run(task, parts)
+        except _Killed:
+            try:
+                info, data = self._run(task, parts)
+            except _Killed as error:
+                raise NotAcceptable(f"the pixel data cannot be decoded: {error}") from error
+        if "refused" in info:
+            raise NotAcceptable(str(info.get("message", "the pixel data cannot be decoded")))
+        return info, data
+
+    def _run(self, task: dict[str, Any], parts: list[bytes | memoryview]) -> tuple[dict[str, Any], memoryview]:
         child = self._take()
         try:
             info, data = child.ask(task, parts)
         except (OSError, EOFError, ValueError) as error:
             is_late = isinstance(error, TimeoutError)
-            status = child.kill()
+            is_ending = not is_late and not isinstance(error, ValueError)
+            status = child.kill(after_s=_ENDING_S if is_ending else 0.0)
             self._give(None)
             log.warning("decoder ended", is_late=is_late, status=status, task=task.get("task"), key=task.get("key"))
+            if is_ending and status == -signal.SIGKILL:
+                raise _Killed("its decoder was killed, twice") from error
             reason = f"took over {self._timeout_s:g} s" if is_late else f"ended the decoder (status {status})"
             raise NotAcceptable(f"the pixel data cannot be decoded: it {reason}") from error
         except BaseException:
@@ -129,8 +153,6 @@ class Decoders:
             self._give(None)
             raise
         self._give(child)
-        if "refused" in info:
-            raise NotAcceptable(str(info.get("message", "the pixel data cannot be decoded")))
         return info, data
 
     def close(self) -> None:
