@@ -61,7 +61,7 @@ def test_study(open_page: OpenPage, size: ViewportSize, study_uid: str) -> None:
 
 
 @SIZES
-@pytest.mark.parametrize("section", ["health", "people", "peers", "jobs", "storage", "audit"])
+@pytest.mark.parametrize("section", ["health", "people", "peers", "webhooks", "jobs", "storage", "audit"])
 def test_administration(open_page: OpenPage, size: ViewportSize, section: str) -> None:
     page = open_page(f"/admin/{section}", size=size)
     expect(page.get_by_role("heading", level=2).first).to_be_visible()

@@ -8,6 +8,7 @@ import { HealthSection } from '@/features/operation/HealthSection';
 import { JobsSection } from '@/features/operation/JobsSection';
 import { StorageSection } from '@/features/operation/StorageSection';
 import { PeersSection } from '@/features/peers/PeersSection';
+import { WebhooksSection } from '@/features/webhooks/WebhooksSection';
 import { useTitle } from '@/lib/useTitle';
 import { ErrorBoundary } from '@/ui/ErrorBoundary';
 import { Page } from '@/ui/Page';
@@ -20,6 +21,7 @@ const SECTIONS: Record<AdminSection, () => React.ReactNode> = {
   health: HealthSection,
   people: PeopleSection,
   peers: PeersSection,
+  webhooks: WebhooksSection,
   jobs: JobsSection,
   storage: StorageSection,
   deletions: DeletionsSection,

@@ -24,6 +24,7 @@ const READ_AGAIN: Readonly<Record<string, readonly string[]>> = {
   job: ['jobs'],
   peer: ['peers'],
   peer_unknown: ['peers'],
+  webhook: ['webhooks'],
   conflict: ['conflicts', 'storage'],
   conflict_resolved: ['conflicts', 'storage'],
 };
