@@ -265,6 +265,16 @@ class Settings(BaseSettings):
     worklist_label: str = Field(
         "Default", description="Worklist Label of workitems that come without one.", min_length=1, max_length=64
     )
+    inventories_max: int = Field(10, description="Inventories that are being made at once.", ge=1)
+    inventory_studies_max: int = Field(
+        2000, description="Studies in one Inventory instance; a longer inventory is divided.", ge=1
+    )
+    inventory_records_max: int = Field(
+        200_000, description="Study, series and instance records in one Inventory instance.", ge=1
+    )
+    inventory_keep_s: float = Field(
+        30 * 86400.0, description="Time that an inventory can be retrieved after it is complete.", ge=0
+    )
     non_patient_instances_max: int = Field(
         100_000, description="Most instances that belong to no patient (hanging protocols and the like) kept.", ge=1
     )

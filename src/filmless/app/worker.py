@@ -16,7 +16,7 @@ from filmless.config import Settings
 from filmless.health.peers import check_peers
 from filmless.retrieve.make_renditions import make_renditions, trim
 from filmless.retrieve.thumbnails import forget_thumbnails
-from filmless.routing import ask_commitment, availability, commitment, deliveries, sending, webhooks
+from filmless.routing import ask_commitment, availability, commitment, deliveries, inventory, sending, webhooks
 from filmless.store.scrub import SLICE_S, scrub_job
 from filmless.store.sweep import sweep_job
 from filmless.store.trash import empty_trash_job, restore_job, trash_job
@@ -57,8 +57,10 @@ def make_worker(archive: Archive) -> Worker:
             "empty_trash": TIDY_INTERVAL_S,
         },
         keeps_trying_s=dict.fromkeys(
-            ("ask_commitment", "commitment_report", "notify_availability"), settings.commitment_retry_s
+            ("ask_commitment", "commitment_report", "inventory_report", "notify_availability"),
+            settings.commitment_retry_s,
         )
+        | {"inventory_produce": settings.inventory_keep_s}
         | {SEND_JOB: settings.workitem_report_keep_s, webhooks.DELIVER: settings.webhook_retry_s},
         # One at a time on all machines: the other threads are for what somebody waits for.
         destination_limits={"renditions": 1},
@@ -76,6 +78,7 @@ def tidy(archive: Archive, args: dict[str, Any], job: JobContext) -> None:
         sending.forget_sends(session, now - archive.settings.commitment_keep_s)
         ask_commitment.forget_settled(session, now - archive.settings.commitment_keep_s)
     trim(archive)
+    inventory.forget_inventories(archive)
 
 
 FUNCTIONS: dict[str, JobFunction] = {
@@ -88,6 +91,8 @@ FUNCTIONS: dict[str, JobFunction] = {
     "empty_trash": empty_trash_job,
     "forget_thumbnails": forget_thumbnails,
     "restore": restore_job,
+    "inventory_produce": inventory.inventory_produce,
+    "inventory_report": inventory.inventory_report,
     "series_quiet": series_quiet,
     "make_renditions": make_renditions,
     "scrub": scrub_job,

@@ -36,6 +36,7 @@ class Outcome:
     counts: tuple[int | None, int, int, int] | None = None
     offending_elements: tuple[int, ...] = ()
     sop_instance_uid: str = ""  # of what an N-CREATE without a UID has made
+    attribute_identifiers: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -238,6 +239,8 @@ def _response(request: Request, outcome: Outcome) -> bytes:
         for number in (c.EVENT_TYPE_ID, c.ACTION_TYPE_ID):
             if number in request.command:
                 elements[number] = request.command[number]
+    if outcome.attribute_identifiers:
+        elements[c.ATTRIBUTE_IDENTIFIER_LIST] = list(outcome.attribute_identifiers)
     if outcome.offending_elements:
         elements[c.OFFENDING_ELEMENT] = list(outcome.offending_elements)
     if outcome.counts is not None:

@@ -49,6 +49,31 @@ commitment_requests = Table(
     sqlite_autoincrement=True,
 )
 
+# Inventories that peers ask us for.
+inventories = Table(
+    "inventories",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("transaction_uid", String(64), nullable=False),
+    Column("peer_key", Integer, nullable=False),
+    Column("ae_title", String(16), nullable=False),
+    Column("state", String(16), nullable=False),  # PROCESSING, PAUSED, COMPLETE, FAILURE, CANCELED
+    Column("comment", Text, nullable=False),
+    Column("level", String(16), nullable=False),  # STUDY, SERIES, INSTANCE
+    Column("purpose", Text, nullable=False),
+    Column("scope", Text, nullable=False),  # items of the Scope of Inventory Sequence, DICOM JSON
+    Column("position", BigInteger, nullable=False),  # key of the last study that is written
+    Column("parts", Text, nullable=False),  # instances that are written, as [[UID, study records]]
+    Column("root_uid", String(64)),
+    Column("interval_min", Integer, nullable=False),  # the peer wants to be told so often; 0: when it changes
+    Column("began_at", Float, nullable=False),
+    Column("told_at", Float, nullable=False),
+    Column("changed_at", Float, nullable=False),
+    UniqueConstraint("peer_key", "transaction_uid", name="uq_inventories_peer_key"),
+    Index("ix_inventories_state", "state", "changed_at"),
+    sqlite_autoincrement=True,
+)
+
 # How far a send has come, by job: it goes on there after a kill.
 sends = Table(
     "sends",

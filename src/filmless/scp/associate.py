@@ -19,6 +19,7 @@ from filmless.dimse.pdus import ContextAnswer, ExtendedNegotiation, ProposedCont
 from filmless.dimse.server import Accept, Caller, Reject
 from filmless.errors import Unavailable
 from filmless.routing.commitment import PUSH_MODEL
+from filmless.routing.inventory import CREATION
 from filmless.scp import find, non_patient, worklist
 from filmless.scp.retrieving import (
     COMPOSITE_INSTANCE_GET,
@@ -48,6 +49,7 @@ SERVICES: dict[str, tuple[frozenset[Action], frozenset[int]]] = (
         uid: (frozenset({Action.RETRIEVE}), frozenset({commands.C_GET_RQ}))
         for uid in (*GET_MODELS, COMPOSITE_INSTANCE_GET, WITHOUT_BULK_DATA_GET, *non_patient.GET_MODELS)
     }
+    | {CREATION: (frozenset({Action.QUERY}), frozenset({commands.N_ACTION_RQ}))}
     | {PUSH_MODEL: (frozenset({Action.COMMIT}), frozenset({commands.N_ACTION_RQ}))}
     | {
         uid: (frozenset({Action.WORKLIST}) if is_for_workers else _READS_WORKLIST, worklist.COMMANDS[uid])

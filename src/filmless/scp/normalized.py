@@ -8,11 +8,14 @@ from filmless.archive import Archive
 from filmless.dimse import commands
 from filmless.dimse.services import Idle, Outcome, Request
 from filmless.routing.commitment import PUSH_MODEL
+from filmless.routing.inventory import CREATION
 from filmless.scp import worklist
 from filmless.scp.commitment import handle_commitment, report_when_idle
+from filmless.scp.inventory import handle_inventory
 
 HANDLERS: Mapping[str, Callable[[Archive, Request], Outcome]] = {
     PUSH_MODEL: handle_commitment,
+    CREATION: handle_inventory,
     **dict.fromkeys(worklist.SOP_CLASSES, worklist.handle_worklist),
 }
 """Abstract syntax to what answers its requests."""

@@ -7,10 +7,14 @@ and any attribute may be searched.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, literal, select
+from sqlalchemy import Connection, Row, delete, func, literal, select
 
+from filmless.access import audit
+from filmless.access.principal import SYSTEM
+from filmless.archive import Archive
 from filmless.archive.database import insert_for
 from filmless.archive.metadata import dumps
 from filmless.archive.tables import non_patient_instances as table
@@ -72,3 +76,22 @@ def find_row(session: Connection, sop_instance_uid: str) -> Row[Any] | None:
     query = select(table.c.blob, table.c.length_bytes, table.c.dataset_offset, table.c.transfer_syntax_uid, literal(""))
     found: Row[Any] | None = session.execute(query.where(table.c.sop_instance_uid == sop_instance_uid)).first()
     return found
+
+
+def uids_holding(session: Connection, sop_class_uid: str, text: str) -> list[str]:
+    """The instances of a class that hold a text, such as a UID, in one of their attributes."""
+    query = select(table.c.sop_instance_uid).where(
+        table.c.sop_class_uid == sop_class_uid, table.c.attributes.contains(text, autoescape=True)
+    )
+    return list(session.scalars(query))
+
+
+def remove(archive: Archive, sop_uids: Sequence[str]) -> None:
+    """Remove instances that we made ourselves: their rows, then their bytes."""
+    for uid in sop_uids:
+        with archive.transaction() as session:
+            row = session.execute(delete(table).where(table.c.sop_instance_uid == uid).returning(table.c.blob)).first()
+            if row is not None:
+                audit.record(session, SYSTEM("worker"), "remove", object=uid)
+        if row is not None:
+            archive.blobs.delete(bytes(row.blob).hex())
