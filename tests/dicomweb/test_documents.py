@@ -95,7 +95,7 @@ def test_an_encapsulated_document_comes_as_its_class_says_and_to_the_byte(
 ) -> None:
     data = PDF + bytes(range(256)) + b"odd"
     ds = stored(document(kind, data[: 21 + kind], mime_type))
-    for accept in (None, BROWSER, media_type):
+    for accept in (None, "*/*", media_type):
         answer = rendered(client, ds, accept)
         assert (answer.status_code, answer.headers["content-type"]) == (200, media_type)
         assert answer.content == data[: 21 + kind]
@@ -149,6 +149,65 @@ def test_a_page_holds_no_more_items_than_allowed(stored: Store, client: TestClie
     page = rendered(client, ds).text
     assert ("text 1" in page, "text 2" in page) == (True, False)
     assert "Content after the first 3 items is left out here." in page
+
+
+# CDA ------------------------------------------------------------------------------------------------------------------
+
+CDA = """<?xml version="1.0"?><?xml-stylesheet type="text/xsl" href="https://elsewhere.test/run.xsl"?>
+<!DOCTYPE ClinicalDocument [<!ENTITY secret SYSTEM "file:///etc/passwd"><!ENTITY lol "ha">]>
+<ClinicalDocument xmlns="urn:hl7-org:v3"><title>Radiology letter</title><effectiveTime value="20240305"/>
+<recordTarget><patientRole><id extension="P7"/><patient><name><given>Ida</given><family>Müller</family></name>
+<administrativeGenderCode code="F"/><birthTime value="19700102"/></patient></patientRole></recordTarget>
+<component><structuredBody><component><section><title>Findings &lt;b&gt;</title><text>
+<paragraph>A <content styleCode="Bold">solid</content> nodule &amp; &lt;script&gt;alert(1)&lt;/script&gt;
+&secret;</paragraph>
+<list listType="ordered"><item>first</item><item>second</item></list>
+<table onclick="evil()"><tr><th>Axis</th><td colspan="2" style="x">12 mm</td></tr></table>
+<script>alert(2)</script><linkHtml href="javascript:alert(3)">more</linkHtml></text>
+<component><section><title>Inner</title><text>deep</text></section></component></section></component></structuredBody>
+</component></ClinicalDocument>"""
+
+
+def test_a_cda_document_is_a_page_for_who_takes_one(stored: Store, client: TestClient) -> None:
+    ds = stored(document(2, CDA.encode(), "text/XML"))
+    answer = rendered(client, ds, BROWSER)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    page = html.document_fromstring(answer.content)
+    assert [head.text for head in page.iter("h1", "h2", "h3")] == ["Radiology letter", "Findings <b>", "Inner"]
+    facts = dict(zip((each.text for each in page.iter("dt")), (each.text for each in page.iter("dd")), strict=True))
+    assert facts == {
+        "Patient": "Müller, Ida",
+        "Patient ID": "P7",
+        "Born": "1970-01-02",
+        "Sex": "female",
+        "Written": "2024-03-05",
+    }
+    assert "A solid nodule & <script>alert(1)</script>" in page.text_content()
+    assert [item.text for item in page.iter("li")] == ["first", "second"]
+    assert page.find(".//td").attrib == {"colspan": "2"}
+
+
+def test_nothing_of_a_cda_document_runs_loads_or_reads_files(stored: Store, client: TestClient) -> None:
+    written = rendered(client, stored(document(2, CDA.encode(), "text/XML")), "text/html").text
+    assert "root:" not in written
+    for evil in ("<script", "onclick", "href=", "javascript:", "elsewhere.test", 'style="'):
+        assert evil not in written
+
+
+@pytest.mark.parametrize("data", [b"<ClinicalDocument", b"<html/>", b"\xff\xfe\0", b""])
+def test_what_is_no_cda_document_is_refused_with_a_sentence(data: bytes, stored: Store, client: TestClient) -> None:
+    answer = rendered(client, stored(document(2, data, "text/XML")), "text/html")
+    assert answer.status_code in {400, 404}
+    assert "document" in answer.json()["detail"]
+
+
+def test_a_cda_document_in_a_file_says_so(stored: Store, client: TestClient) -> None:
+    body = b"<nonXMLBody><text mediaType='application/pdf'>JVBERi0=</text></nonXMLBody>"
+    data = b"<ClinicalDocument><component>" + body + b"</component></ClinicalDocument>"
+    page = rendered(client, stored(document(2, data, "text/XML")), "text/html").text
+    assert "a file of application/pdf, which is not shown here" in page
+    assert "JVBERi0" not in page
 
 
 # As PDF ---------------------------------------------------------------------------------------------------------------

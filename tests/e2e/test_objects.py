@@ -10,6 +10,7 @@ from pydicom import Dataset
 
 import make
 import moving
+from presenting import state
 from reports import code, content, document, image, measurement, report
 from screen import DESKTOP, PHONE, OpenPage, ScreenServer, serious_findings
 
@@ -40,6 +41,8 @@ def study(screen_server: ScreenServer) -> Dataset:
         of_study(make.instance("1.2.840.10008.5.1.4.1.1.481.3", Modality="RTSTRUCT"), picture, 5, "The structures"),
     ]
     screen_server.store(picture, *objects)
+    shown = state(picture, PresentationLUTShape="INVERSE")
+    screen_server.store(of_study(shown, picture, 8, "The state"))
     for number, container in ((6, "mp4"), (7, "mpegts")):
         film = of_study(moving.instance(moving.video(container)), picture, number, f"The {container} film")
         screen_server.call("POST", "/uploads?name=film.dcm", make.part10(film, moving.H264))
@@ -105,6 +108,12 @@ def test_a_video_that_no_browser_plays_says_so_and_can_be_saved(open_page: OpenP
     with page.expect_download() as download:
         page.get_by_role("link", name="Save the file").click()
     assert download.value.path().read_bytes()[:1] == b"\x47"
+
+
+def test_a_presentation_state_is_shown_on_its_image(open_page: OpenPage, study: Dataset) -> None:
+    page = opened(open_page, study, "The state")
+    expect(page.get_by_role("img", name="Presentation state: TEST")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('img[alt^=Presentation]').naturalWidth === 64")
 
 
 def test_a_model_can_be_saved(open_page: OpenPage, study: Dataset) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from filmless.access.principal import Principal
 from filmless.archive import Archive
+from filmless.dicom.cda_html import cda_to_html
 from filmless.dicom.report import Report, ReportLimits, read_report
 from filmless.dicom.report_html import to_html
 from filmless.dicom.report_pdf import to_model
@@ -55,6 +56,8 @@ def document_types(instance: StoredInstance) -> tuple[str, ...]:
     if is_structured_report_class(instance.sop_class_uid):
         return (HTML, TEXT, PDF)
     encapsulated = _ENCAPSULATED.get(instance.sop_class_uid)
+    if encapsulated == XML:
+        return (XML, HTML)
     return (encapsulated,) if encapsulated else ()
 
 
@@ -74,9 +77,14 @@ def read_document(
     """
     if media_type not in document_types(record.instance):
         raise NotAcceptable(f"this document is not given as {media_type}")
-    if record.instance.sop_class_uid in _ENCAPSULATED:
-        return Document(media_type, _encapsulated(archive, record))
     settings = archive.settings
+    if record.instance.sop_class_uid in _ENCAPSULATED:
+        bulk = _encapsulated(archive, record)
+        if media_type != HTML:
+            return Document(media_type, bulk)
+        if bulk.length > settings.report_characters_max:
+            raise NotAcceptable(f"the document is longer than {settings.report_characters_max} bytes: ask for {XML}")
+        return Document(HTML, cda_to_html(b"".join(bulk.read(archive, record.instance, 0, bulk.length))))
     limits = ReportLimits(settings.report_depth_max, settings.report_items_max, settings.report_characters_max)
     report = read_report(read_header(archive, record.instance), limits)
     if media_type == TEXT:

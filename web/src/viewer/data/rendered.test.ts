@@ -23,7 +23,8 @@ describe('what is shown of an object', () => {
     ['88.33', 'page', 'text/html'],
     ['88.59', 'page', 'text/html'],
     ['104.1', 'pdf', 'application/pdf'],
-    ['104.2', 'document', 'text/xml'],
+    ['104.2', 'page', 'text/html'],
+    ['11.1', 'picture', 'image/png'],
     ['104.3', 'file', 'model/stl'],
   ])('of class %s is a %s', (uid, kind, accept) => {
     expect(renderedOf(displaySet(CLASS + uid))).toEqual({

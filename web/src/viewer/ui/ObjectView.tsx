@@ -110,12 +110,13 @@ function Content({ rendered, mediaType, title, displaySet }: ContentProps) {
       />
     );
   }
+  if (rendered.kind === 'picture') return <img className={classes.picture} src={rendered.url} alt={title} />;
   // Browsers show no PDF in a sandbox. It comes from our own address, as application/pdf and nothing else.
   if (rendered.kind === 'pdf') return <iframe className={classes.paper} src={rendered.url} title={title} />;
   // Nothing runs in it; its links open beside it, signed in as here, which a frame of another origin would not be.
   return (
     <iframe
-      className={rendered.kind === 'page' ? classes.page : classes.paper}
+      className={classes.page}
       src={rendered.url}
       title={title}
       sandbox="allow-same-origin allow-popups allow-popups-to-escape-sandbox"
