@@ -62,8 +62,8 @@ class Display:
 def read_display(header: Header, frame_number: int = 1) -> Display:
     """Read how a frame (from 1) is to be shown, functional groups of multi-frame images included (C.7.6.16)."""
     is_signed = header.integer(0x00280103) == 1
-    values = _functional_group(header, 0x00289145, frame_number) or header  # Pixel Value Transformation Sequence
-    voi = _functional_group(header, 0x00289132, frame_number) or header  # Frame VOI LUT Sequence
+    values = functional_group(header, 0x00289145, frame_number) or header  # Pixel Value Transformation Sequence
+    voi = functional_group(header, 0x00289132, frame_number) or header  # Frame VOI LUT Sequence
     slope = _number(values, 0x00281053)
     photometric = (header.text(0x00280004) or "MONOCHROME2").strip().upper()
     return Display(
@@ -114,7 +114,8 @@ def read_softcopy_lut(state: Header) -> Lut | None:
     return next(iter(_luts(state, 0x20500010, is_signed=False)), None)
 
 
-def _functional_group(header: Header, tag: int, frame_number: int) -> Header | None:
+def functional_group(header: Header, tag: int, frame_number: int) -> Header | None:
+    """Find the item of a functional group for a frame (from 1): its own, else the shared one (PS3.3 C.7.6.16)."""
     per_frame = header.items(0x52009230)[frame_number - 1 : frame_number]
     for group in (*per_frame, *header.items(0x52009229)[:1]):
         if items := group.items(tag):

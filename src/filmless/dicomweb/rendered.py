@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -14,9 +13,8 @@ from starlette.types import Receive, Scope, Send
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.dicom.rendering import GIF, JPEG, MEDIA_TYPES, PNG, SIDE_MAX, Viewport, animate
+from filmless.dicom.rendering import GIF, JPEG, MEDIA_TYPES, PNG, animate
 from filmless.dicom.uids import is_presentation_state_class, name_of
-from filmless.dicom.windowing import Function, Window
 from filmless.dicomweb.answers import (
     PRIVATE,
     REVALIDATE,
@@ -31,6 +29,7 @@ from filmless.dicomweb.answers import (
 )
 from filmless.dicomweb.documents import answer_document
 from filmless.dicomweb.frames import read_frame_numbers
+from filmless.dicomweb.looks import annotation_warning, read_look, read_size
 from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head, part_headers
 from filmless.dicomweb.negotiation import MediaRange, choose, read_accept
 from filmless.dicomweb.retrieve import uids_of
@@ -57,12 +56,6 @@ from filmless.retrieve.rendered import (
 )
 from filmless.retrieve.thumbnails import SIDE_DEFAULT, thumbnail
 from filmless.retrieve.videos import is_video
-
-_FUNCTIONS: Final[dict[str, Function]] = {
-    "linear": "LINEAR",
-    "linear-exact": "LINEAR_EXACT",
-    "sigmoid": "SIGMOID",
-}
 
 _MOVING: Final = (GIF, MP4)
 _PRESENTED_MS: Final = 500.0
@@ -105,76 +98,6 @@ def rendered_routes(archive: Archive, decoding: Decoding) -> list[BaseRoute]:
     return [Route(path, _Endpoint(archive, decoding, work), methods=["GET"]) for path, work in works]
 
 
-# Parameters -----------------------------------------------------------------------------------------------------------
-
-
-def read_look(request: Request, media_type: str) -> Look:
-    """Read the query parameters of a rendered resource (PS3.18 8.3.5.1).
-
-    Raises
-    ------
-    Refused: one is not of its form.
-    """
-    query = request.query_params
-    quality = query.get("quality")
-    if quality is not None and (not quality.isdigit() or not 1 <= int(quality) <= 100):
-        raise Refused(f"quality is {quality[:20]!r}; it is a whole number from 1 to 100")
-    for word in filter(None, query.get("annotation", "").split(",")):
-        if word not in {"patient", "technique"}:
-            raise Refused(f"annotation is {word[:20]!r}; it takes patient and technique")
-    return Look(
-        media_type=media_type,
-        window=_window(query.get("window")),
-        viewport=_viewport(query.get("viewport")),
-        quality=int(quality or 90),
-    )
-
-
-def _window(text: str | None) -> Window | None:
-    if not text:
-        return None
-    parts = [part.strip().lower() for part in text.split(",")]
-    if len(parts) == 2:
-        parts.append("linear")
-    function = _FUNCTIONS.get(parts[2].replace("_", "-")) if len(parts) == 3 else None
-    if function is None:
-        raise Refused(f"window is {text[:60]!r}; it is center,width,function: linear, linear-exact or sigmoid")
-    center, width = _numbers(parts[:2], "window")
-    if width < 1 if function == "LINEAR" else width <= 0:
-        raise Refused(
-            f"the window width is {width:g}; {parts[2]} needs {'at least 1' if function == 'LINEAR' else 'more than 0'}"
-        )
-    return Window(center, width, function)
-
-
-def _viewport(text: str | None) -> Viewport | None:
-    if not text:
-        return None
-    parts = text.split(",")
-    if not 2 <= len(parts) <= 6:
-        raise Refused(f"viewport is {text[:60]!r}; it is width,height[,sx,sy,sw,sh]")
-    width, height, *region = _numbers(parts, "viewport")
-    if width != int(width) or height != int(height) or not (1 <= width <= SIDE_MAX and 1 <= height <= SIDE_MAX):
-        raise Refused(f"a viewport of {width:g} x {height:g} is outside 1 to {SIDE_MAX}")
-    left, top, region_width, region_height = [*region, 0.0, 0.0, 0.0, 0.0][:4]
-    if left < 0 or top < 0:
-        raise Refused("the region of a viewport begins inside the image: sx and sy are not below 0")
-    return Viewport(int(width), int(height), left, top, region_width, region_height)
-
-
-def _numbers(parts: list[str], name: str) -> list[float]:
-    numbers = []
-    for part in parts:
-        try:
-            number = float(part) if part.strip() else 0.0
-        except ValueError as error:
-            raise Refused(f"{name}: {part[:20]!r} is not a number") from error
-        if not math.isfinite(number) or abs(number) > 1e12:
-            raise Refused(f"{name}: {part[:20]!r} is not a number that can be used")
-        numbers.append(number)
-    return numbers
-
-
 # Rendered -------------------------------------------------------------------------------------------------------------
 
 
@@ -200,8 +123,9 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
     can_move = len(numbers) != 1 and instance.number_of_frames > 1
     wanted = _choice(ranges, count=len(numbers), can_move=can_move)
     look = read_look(request, wanted.media_type)
+    _require_region(look, instance)
     etag = _etag(instance, request, wanted)
-    headers: Headers = [("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept")]
+    headers: Headers = [("Cache-Control", PRIVATE), ("ETag", etag), ("Vary", "Accept"), *annotation_warning(request)]
     if is_fresh(request, etag):
         return not_modified(headers)
     if wanted.is_multipart and len(numbers) > 1:
@@ -228,15 +152,13 @@ def _presented(
         open_study(archive, principal, study)
     wanted = _choice(ranges, count=1)
     look = read_look(request, wanted.media_type)
-    size = look.viewport
-    if look.window is not None or (size is not None and size != Viewport(size.width, size.height)):
-        raise Refused(
-            "a presentation state has its own window and area: window and the region of viewport are not for it"
-        )
+    read_size(request)
+    if look.window is not None:
+        raise Refused("a presentation state has its own window: the parameter is not for it")
     frames = frames if wanted.is_multipart or wanted.media_type == GIF else [frames[len(frames) // 2]]
     blobs = hashlib.sha256("".join(each.record.instance.blob for each in frames).encode()).hexdigest()[:16]
     etag = f'{_etag(state.instance, request, wanted)[:-1]}-{blobs}"'
-    headers: Headers = [("Cache-Control", REVALIDATE), ("ETag", etag), ("Vary", "Accept")]
+    headers: Headers = [("Cache-Control", REVALIDATE), ("ETag", etag), ("Vary", "Accept"), *annotation_warning(request)]
     if is_fresh(request, etag):
         return not_modified(headers)
     pictures = ((each.record.instance, render_presented(archive, state, each, look)) for each in frames)
@@ -252,6 +174,18 @@ def _presented(
 def _etag(instance: StoredInstance, request: Request, wanted: MediaRange) -> str:
     asked = f"{request.scope['path']}?{request.query_params}#{wanted.media_type}{wanted.is_multipart}"
     return f'"{instance.blob[:32]}-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"'
+
+
+def _require_region(look: Look, instance: StoredInstance) -> None:
+    """Hold that the region of a viewport has something of the image.
+
+    Raises
+    ------
+    Refused
+    """
+    viewport, columns, rows = look.viewport, instance.columns or 0, instance.rows or 0
+    if viewport is not None and (viewport.left >= columns or viewport.top >= rows):
+        raise Refused(f"viewport: the region begins at {viewport.left:g},{viewport.top:g}, outside {columns} x {rows}")
 
 
 def _require_image(instance: StoredInstance) -> None:
@@ -299,7 +233,8 @@ def _rendered_many(archive: Archive, principal: Principal, request: Request) -> 
     _require_image(representative.instance)
     wanted = _choice(ranges, count=1)
     look = read_look(request, wanted.media_type)
-    headers: Headers = [("Cache-Control", REVALIDATE), ("Vary", "Accept")]
+    _require_region(look, representative.instance)
+    headers: Headers = [("Cache-Control", REVALIDATE), ("Vary", "Accept"), *annotation_warning(request)]
     if wanted.is_multipart:
         chosen = find_instances(archive, principal, study_uids=[study], series_uids=[series] if series else [])
         return _parts(request, archive, headers, _each_instance(archive, chosen, look), look)
@@ -342,8 +277,7 @@ def _parts(
 def _thumbnail(archive: Archive, principal: Principal, request: Request) -> Answer:
     study, series, uid = uids_of(request)
     media_type = choose(read_accept(request.headers, request.query_params), [JPEG, PNG, GIF])
-    viewport = _viewport(request.query_params.get("viewport"))
-    width, height = (viewport.width, viewport.height) if viewport else (SIDE_DEFAULT, SIDE_DEFAULT)
+    width, height = read_size(request) or (SIDE_DEFAULT, SIDE_DEFAULT)
     named = request.path_params.get("frames")
     frame_number = read_frame_numbers(named)[0] if named else None
     if uid is not None:

@@ -15,12 +15,13 @@ import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from filmless.dicom.compressing import encode_frame, same_samples
 from filmless.dicom.pixels import Frame, PixelFormat, decode_frame, read_format
 from filmless.dicom.scanner import Header, scan
-from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE
+from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE, JPEG_BASELINE
 from filmless.errors import FilmlessError, Refused
 
 _HEAD: Final = struct.Struct("<II")
@@ -145,7 +146,7 @@ class Tasks:
         if task["viewport"]:
             viewport = Viewport(**task["viewport"])
             shown = to_viewport(shown, viewport, aspect=pixel_aspect(header), may_grow=task["may_grow"])
-        return _picture(shown, task)
+        return _picture(shown, task, header, data)
 
     def _present(
         self, header: Header, data: memoryview, state: memoryview, task: dict[str, Any]
@@ -162,7 +163,7 @@ class Tasks:
             marks_max=task["marks_max"],
         )
         fit = (task["fit"][0], task["fit"][1]) if task["fit"] else None
-        return _picture(present(self._frame(header, data, task).pixels, read, fit=fit), task)
+        return _picture(present(self._frame(header, data, task).pixels, read, fit=fit), task, header, data)
 
     def _sheet(self, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         from filmless.dicom.rendering import draw_sheet, encode_picture, resize
@@ -172,13 +173,41 @@ class Tasks:
         return {}, encode_picture(sheet, task["media_type"], quality=task["quality"])
 
 
-def _picture(shown: Any, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+def _picture(shown: Any, task: dict[str, Any], header: Header, data: memoryview) -> tuple[dict[str, Any], bytes]:
     """Write what is shown as a picture of the kind asked for, or as bare samples that the answer gives the shape of."""
     from filmless.dicom.rendering import RAW, encode_picture
 
+    profile = None
+    if task["space"]:
+        shown, profile = _in_space(shown, task, header, data)
+    if task["annotation"]:
+        shown = _annotated(shown, task, header)
     if task["media_type"] == RAW:
         return {"shape": list(shown.shape)}, shown.tobytes()
-    return {}, encode_picture(shown, task["media_type"], quality=task["quality"])
+    picture = encode_picture(shown, task["media_type"], quality=task["quality"])
+    if profile is None:
+        return {}, picture
+    from filmless.dicom.colour import with_profile
+
+    return {}, with_profile(picture, profile)
+
+
+def _in_space(shown: Any, task: dict[str, Any], header: Header, data: memoryview) -> tuple[Any, bytes]:
+    from filmless.dicom.colour import in_space, read_embedded_profile, read_profile
+
+    profile = read_profile(header, task["frame_number"])
+    if profile is None and header.transfer_syntax_uid == JPEG_BASELINE:
+        profile = read_embedded_profile(data)
+    return in_space(shown, profile, task["space"])
+
+
+def _annotated(shown: Any, task: dict[str, Any], header: Header) -> Any:
+    from filmless.dicom.annotating import annotate, patient_lines, technique_lines
+
+    words = task["annotation"]
+    patient = patient_lines(header) if "patient" in words else []
+    technique = technique_lines(header, task["frame_number"]) if "technique" in words else []
+    return annotate(shown, patient, technique, [Path(face) for face in task["faces"]])
 
 
 def pixel_aspect(header: Header) -> float:

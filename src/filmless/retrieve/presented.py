@@ -11,7 +11,7 @@ from filmless.dicom.uids import name_of
 from filmless.errors import NotAcceptable, NotFound
 from filmless.retrieve.frames import read_header, read_header_bytes, run_on_frame
 from filmless.retrieve.instances import InstanceRecord, find_instances, find_record
-from filmless.retrieve.rendered import Look, is_image
+from filmless.retrieve.rendered import Look, finish, is_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def render_presented(archive: Archive, state: InstanceRecord, shown: Presented, 
         "task": "present",
         "is_lenient": True,
         "media_type": look.media_type,
-        "quality": look.quality,
+        **finish(look),
         "sop_instance_uid": shown.record.instance.sop_instance_uid,
         "state_syntax": bare_syntax,
         "marks_max": archive.settings.presentation_marks_max,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import case, func, select
 
+import filmless
 from filmless.access import policy
 from filmless.access.principal import Principal
 from filmless.archive import Archive
@@ -39,6 +42,8 @@ class Look:
     viewport: Viewport | None = None
     quality: int = 90
     may_grow: bool = True
+    space: str | None = None  # of `colour.SPACES`: the picture has its ICC profile within
+    annotation: tuple[str, ...] = ()  # "patient", "technique": burned into the picture
 
 
 def is_image(instance: StoredInstance) -> bool:
@@ -71,10 +76,28 @@ def draw_frame(
         "window": asdict(look.window) if look.window else None,
         "viewport": asdict(look.viewport) if look.viewport else None,
         "media_type": look.media_type,
-        "quality": look.quality,
         "may_grow": look.may_grow,
+        **finish(look),
     }
     return run_on_frame(archive, record, frame_number, task)
+
+
+def finish(look: Look) -> dict[str, Any]:
+    """Give the part of a decoder's task that says what becomes of the picture once it is drawn."""
+    return {
+        "quality": look.quality,
+        "space": look.space,
+        "annotation": look.annotation,
+        "faces": _faces() if look.annotation else (),
+    }
+
+
+@functools.cache
+def _faces() -> tuple[str, ...]:
+    """Give the files of the screen's fonts, for Latin, Greek and Cyrillic letters; none where no screen is built."""
+    return tuple(
+        str(path) for path in sorted((Path(filmless.__file__).parent / "screen" / "assets").glob("inter-*.woff2"))
+    )
 
 
 def draw_sheet(archive: Archive, instance: StoredInstance, look: Look, side: int = SHEET_SIDE) -> bytes:
