@@ -61,6 +61,7 @@ bench: setup ## Filmless and Orthanc side by side (installs nothing; needs Debia
 	$(BIN)/python benchmarks/web.py
 	$(BIN)/python benchmarks/large.py
 	$(BIN)/python benchmarks/responsive.py
+	$(BIN)/python benchmarks/renditions.py
 	$(BIN)/python benchmarks/store.py --scaled
 	$(BIN)/python benchmarks/web.py --scaled
 	$(BIN)/python benchmarks/responsive.py --scaled
