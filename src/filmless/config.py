@@ -288,6 +288,9 @@ class Settings(BaseSettings):
         365 * 86400.0, description="Time that a removed workitem is answered 410 and its UID not used again.", ge=0
     )
     workitem_subscribers_max: int = Field(1000, description="Subscribers to workitems.", ge=1)
+    workitem_channels_max: int = Field(
+        200, description="Channels for event reports (WebSocket) open at once, per web process.", ge=1
+    )
     workitem_reports_max: int = Field(10_000, description="Event reports that wait for one subscriber.", ge=1)
     workitem_report_keep_s: float = Field(
         86400.0, description="Time that an event report waits for a subscriber that cannot be reached.", gt=0

@@ -17,11 +17,16 @@ from typing import Any
 import pytest
 from dicomweb_client import DICOMwebClient
 from pydicom import Dataset, dcmread
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
 import make
+import ups
 from answers import Mounted, address, data_set_of, multipart_body
 from callers import make_person
+from filmless.access.people import Person
 from filmless.access.principal import SYSTEM, Principal
+from filmless.access.sessions import begin
 from filmless.access.tokens import add_token
 from filmless.app.web import create_web
 from filmless.archive import Archive
@@ -39,7 +44,7 @@ class Granian:
         from granian.constants import Interfaces
         from granian.server.embed import Server
 
-        self.server = Server(app, "127.0.0.1", port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
+        self.server = Server(app, "127.0.0.1", port, interface=Interfaces.ASGI, websockets=True, log_enabled=False)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run)
 
@@ -306,3 +311,80 @@ def test_memory_does_not_grow_with_the_length_of_a_study(accept: str, archive: A
     assert total > 96 << 20
     assert longest <= 3 << 20
     assert peak < 24 << 20
+
+
+# The notification channel
+
+
+def channel(url: str, ae_title: str = "WATCH", **options: Any) -> ClientConnection:
+    """Open the channel of a subscriber."""
+    return connect(f"{url.replace('http', 'ws', 1)}/dicomweb/ws/subscribers/{ae_title}", **options)
+
+
+def cookie(archive: Archive, person: Person) -> str:
+    """The secret of a session in a browser."""
+    return begin(archive, person, address=None, user_agent="", door="api")[0]
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def call(url: str, method: str, path: str, token: str) -> int:
+    request = urllib.request.Request(f"{url}/dicomweb{path}", method=method, headers=bearer(token))
+    with urllib.request.urlopen(request) as response:
+        return int(response.status)
+
+
+def states_told(connection: ClientConnection, number: int) -> list[tuple[str, str]]:
+    """Receive reports: which workitem, and the state it is in."""
+    told = []
+    for _ in range(number):
+        report = json.loads(connection.recv(timeout=10))
+        assert report["00000002"]["Value"] == ["1.2.840.10008.5.1.4.34.6.1"]
+        assert report["00001002"]["Value"] == [1]
+        told.append((report["00001000"]["Value"][0], report["00741000"]["Value"][0]))
+    return told
+
+
+def test_a_subscriber_is_told_on_its_channel_also_of_what_it_missed(url: str, token: str, archive: Archive) -> None:
+    assert call(url, "POST", f"/workitems/{ups.GLOBAL}/subscribers/WATCH", token) == 201
+    missed = ups.create(archive)
+    with channel(url, additional_headers=bearer(token)) as connection:
+        assert states_told(connection, 1) == [(missed, "SCHEDULED")]
+        seen = ups.create(archive)
+        assert states_told(connection, 1) == [(seen, "SCHEDULED")]
+        time.sleep(0.5)
+    later = ups.create(archive)
+    with channel(url, additional_headers=bearer(token)) as connection:
+        assert states_told(connection, 1) == [(later, "SCHEDULED")]
+
+
+def test_a_new_channel_takes_over_from_the_old(url: str, token: str, archive: Archive) -> None:
+    call(url, "POST", f"/workitems/{ups.GLOBAL}/subscribers/WATCH", token)
+    with channel(url, additional_headers=bearer(token)) as old, channel(url, additional_headers=bearer(token)) as new:
+        with pytest.raises(ConnectionClosed) as closed:
+            old.recv(timeout=10)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 4000
+        uid = ups.create(archive)
+        assert states_told(new, 1) == [(uid, "SCHEDULED")]
+
+
+@pytest.mark.parametrize("caller", ["stranger", "another site", "somebody else"])
+def test_a_channel_is_not_opened_for(url: str, token: str, archive: Archive, caller: str) -> None:
+    call(url, "POST", f"/workitems/{ups.GLOBAL}/subscribers/WATCH", token)
+    person = make_person(archive, "other", "radiologist")
+    headers = {
+        "stranger": {},
+        "another site": {"Cookie": f"filmless_session={cookie(archive, person)}", "Origin": "https://evil.example"},
+        "somebody else": bearer(add_token(archive, SYSTEM("cli"), person.id, name="test")[0]),
+    }[caller]
+    with pytest.raises((InvalidStatus, ConnectionClosed)), channel(url, additional_headers=headers) as connection:
+        connection.recv(timeout=10)
+
+
+def test_a_page_of_our_own_opens_a_channel_with_its_cookie(url: str, archive: Archive) -> None:
+    person = make_person(archive, "reader", "radiologist")
+    headers = {"Cookie": f"filmless_session={cookie(archive, person)}", "Origin": url}
+    with channel(url, "SCREEN", additional_headers=headers) as connection, pytest.raises(TimeoutError):
+        connection.recv(timeout=0.5)

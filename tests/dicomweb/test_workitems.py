@@ -51,7 +51,8 @@ def test_what_the_data_set_lacks_is_said(client: TestClient) -> None:
     answer = send(client, "POST", "", ups.workitem(ProcedureStepLabel=None))
     assert answer.status_code == 400
     assert "ProcedureStepLabel" in answer.json()["detail"]
-    assert client.post(URL, content=b"<x/>", headers={"Content-Type": "application/dicom+xml"}).status_code == 415
+    assert client.post(URL, content=b"<x/>", headers={"Content-Type": "application/dicom+xml"}).status_code == 400
+    assert client.post(URL, content=b"<x/>", headers={"Content-Type": "text/xml"}).status_code == 415
     assert client.post(URL, content=b"[]", headers=JSON).status_code == 400
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 from sqlalchemy import Connection
@@ -71,6 +72,9 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Recognise the caller, then pass on; refuse a change that a cookie alone would make."""
+        if scope["type"] == "websocket":
+            await self._open_socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -108,6 +112,36 @@ class Authentication:
                 await problem(HTTPStatus.FORBIDDEN, told)(scope, receive, send)
                 return
         await self.app(scope, receive, send)
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Recognise who opens a WebSocket; with a cookie only our own page may, as Origin says (RFC 6455 10.2)."""
+        headers = _headers(scope)
+        address, _ = client_of(scope, headers, self.proxies)
+        door = next((door for prefix, door in self.doors.items() if scope["path"].startswith(prefix)), None)
+        secret, is_token = _secret_of(headers)
+        found = None
+        if door is not None and secret is not None and (is_token or self._is_own_page(headers)):
+            try:
+                found = await self._recognise(secret, is_token, address, door)
+            except Unavailable:
+                await send({"type": "websocket.close", "code": 1013})
+                return
+        if found is None:
+            if door is not None:
+                kind = "token" if is_token else "person"
+                await self._note(Principal(kind, None, "unknown", _NONE, _NONE, address, door))  # type: ignore[arg-type]
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        scope["filmless.principal"] = found.principal
+        scope["filmless.recognise"] = partial(self._recognise_again, secret or "", is_token, address, door or "")
+        await self.app(scope, receive, send)
+
+    def _is_own_page(self, headers: Mapping[bytes, bytes]) -> bool:
+        origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/")
+        host = headers.get(b"host", b"").decode("latin-1")
+        public = urlsplit(self.archive.settings.public_url or "")
+        own = {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}
+        return bool(origin) and origin in own
 
     async def _note(self, principal: Principal) -> None:
         """Leave a row of a refusal here: one per caller, address and hour, written at most once in `NOTE_S`.

@@ -62,9 +62,12 @@ class Doors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request; the application under a prefix sees its path below it."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             return
         app, prefix = self.find(scope["path"])
+        if scope["type"] == "websocket" and app is not self.dicomweb:
+            await send({"type": "websocket.close", "code": 1008})
+            return
         if prefix:
             scope = {**scope, "root_path": scope.get("root_path", "") + prefix}
         await app(scope, receive, send)
@@ -72,6 +75,7 @@ class Doors:
     def stop(self) -> None:
         """End the answers that would go on for ever, so that the server need not wait for them."""
         self.api.state.broadcaster.stop()
+        self.dicomweb.stop()
 
     def find(self, path: str) -> tuple[ASGIApp, str]:
         """Return the application for a path and the prefix it is mounted at."""
@@ -220,7 +224,7 @@ async def _serve(settings: Settings, app: ASGIApp, ready: Callable[[], None], on
         port,
         interface=Interfaces.ASGI,
         http=HTTPModes.auto,
-        websockets=False,
+        websockets=True,
         log_enabled=False,
         backlog=1024,
         backpressure=settings.http_connections_max,

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from filmless.access import audit
 from filmless.access.http import unauthorised
@@ -18,12 +18,14 @@ from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicomweb import errors
 from filmless.dicomweb.answers import Decoding
+from filmless.dicomweb.channel import EventChannels
 from filmless.dicomweb.delete import delete_routes
 from filmless.dicomweb.frames import frame_routes
 from filmless.dicomweb.rendered import rendered_routes
 from filmless.dicomweb.retrieve import retrieve_routes
 from filmless.dicomweb.search import search_routes
 from filmless.dicomweb.store import store_routes
+from filmless.dicomweb.subscribers import subscriber_routes
 from filmless.dicomweb.workitems import workitem_routes
 from filmless.errors import FilmlessError, NotAllowed
 
@@ -31,12 +33,14 @@ _EXPOSED: Final = "Content-Location, Content-Range, ETag, Location, Warning, Ret
 _ALLOWED: Final = "Authorization, Accept, Content-Type, Range, If-None-Match"
 
 
-def create_dicomweb(archive: Archive) -> ASGIApp:
+def create_dicomweb(archive: Archive) -> Dicomweb:
     """Build the application."""
-    return _Dicomweb(archive)
+    return Dicomweb(archive)
 
 
-class _Dicomweb:
+class Dicomweb:
+    """The application."""
+
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
         decoding = Decoding(archive)
@@ -48,15 +52,19 @@ class _Dicomweb:
                 *store_routes(archive),
                 *delete_routes(archive),
                 *workitem_routes(archive),
+                *subscriber_routes(archive),
                 *rendered_routes(archive, decoding),
             ],
             redirect_slashes=False,
         )
         origins = archive.settings.cors_origins.split(",")
+        self.channels = EventChannels(archive)
         self.origins = frozenset(origin.strip().rstrip("/") for origin in origins if origin.strip())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: known callers only, and every failure as a problem that a person understands."""
+        if scope["type"] == "websocket":
+            await self.channels(scope, receive, send)
         if scope["type"] != "http":
             return
         scope.setdefault("app", self)
@@ -85,6 +93,10 @@ class _Dicomweb:
             if isinstance(error, NotAllowed):
                 await run_in_threadpool(self._record, scope, str(error))
             await errors.answer(error)(scope, receive, outgoing)
+
+    def stop(self) -> None:
+        """End what would go on for ever."""
+        self.channels.stop()
 
     def _allows(self, origin: str) -> bool:
         return "*" in self.origins or origin in self.origins

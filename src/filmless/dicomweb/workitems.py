@@ -1,4 +1,4 @@
-"""UPS-RS without subscriptions: the Worklist Service (PS3.18 11.4 to 11.9), in DICOM JSON."""
+"""UPS-RS: the Worklist Service (PS3.18 11.4 to 11.9), in DICOM JSON and XML. Subscriptions: `subscribers.py`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,18 @@ from starlette.routing import BaseRoute, Route
 from filmless.access.http import problem
 from filmless.access.principal import Principal
 from filmless.archive import Archive
+from filmless.dicom.xml import from_xml, to_xml
 from filmless.dicomweb.answers import principal_of, service_url
 from filmless.dicomweb.errors import UnsupportedMediaType
-from filmless.dicomweb.negotiation import DICOM_JSON, choose, read_accept, read_media_type
+from filmless.dicomweb.multipart import content_type, documents, new_boundary
+from filmless.dicomweb.negotiation import (
+    DICOM_JSON,
+    DICOM_XML,
+    ModelForm,
+    choose_model_form,
+    read_accept,
+    read_media_type,
+)
 from filmless.dicomweb.search import read_parameters
 from filmless.errors import Refused, TooLarge
 from filmless.query.matching import JsonDataset
@@ -26,7 +35,7 @@ from filmless.worklist import datasets, search, states, workitems
 from filmless.worklist.refusals import Gone, Reason, Remark, WorkitemRefused
 
 _AFFECTED_SOP_INSTANCE_UID: Final = "00001000"
-_JSON: Final = frozenset({DICOM_JSON, "application/json"})
+_READ: Final = frozenset({DICOM_JSON, "application/json", DICOM_XML})
 _INCONSISTENT: Final = "The submitted request is inconsistent with the current state of the Workitem."
 _UPS_INCONSISTENT: Final = "The submitted request is inconsistent with the state of the UPS Instance."
 _NOT_CLAIMED: Final = "The target URI did not reference a claimed Workitem."
@@ -53,16 +62,16 @@ def workitem_routes(archive: Archive) -> list[BaseRoute]:
     """Give the routes of this service."""
     one = "/workitems/{workitem}"
     return [
-        Route("/workitems", _endpoint(archive, _search), methods=["GET"]),
-        Route("/workitems", _endpoint(archive, _create), methods=["POST"]),
-        Route(one, _endpoint(archive, _retrieve), methods=["GET"]),
-        Route(one, _endpoint(archive, _update), methods=["POST"]),
-        Route(f"{one}/state", _endpoint(archive, _change_state), methods=["PUT"]),
-        Route(f"{one}/cancelrequest", _endpoint(archive, _request_cancel), methods=["POST"]),
+        Route("/workitems", endpoint(archive, _search), methods=["GET"]),
+        Route("/workitems", endpoint(archive, _create), methods=["POST"]),
+        Route(one, endpoint(archive, _retrieve), methods=["GET"]),
+        Route(one, endpoint(archive, _update), methods=["POST"]),
+        Route(f"{one}/state", endpoint(archive, _change_state), methods=["PUT"]),
+        Route(f"{one}/cancelrequest", endpoint(archive, _request_cancel), methods=["POST"]),
     ]
 
 
-def _endpoint(archive: Archive, answering: Answering) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(archive: Archive, answering: Answering) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         principal = principal_of(request)
         body = await _body(request, archive.settings.workitem_max_bytes)
@@ -90,7 +99,7 @@ def _answer(archive: Archive, principal: Principal, request: Request, body: byte
         conflicts = _CONFLICTS - {Reason.NO_LONGER_UPDATABLE} if is_update else _CONFLICTS
         status = HTTPStatus.CONFLICT if error.reason in conflicts else HTTPStatus.BAD_REQUEST
         warning = _warning_of(error.reason, is_update=is_update) if answering in (_update, _change_state) else None
-        headers = {} if warning is None else _warning(archive, request, warning)
+        headers = {} if warning is None else warn(archive, request, warning)
         return problem(status, str(error), headers=headers)
     except Gone as error:
         return problem(HTTPStatus.GONE, str(error))
@@ -107,19 +116,19 @@ def _warning_of(reason: Reason, *, is_update: bool) -> str:
     return _UPS_INCONSISTENT
 
 
-def _warning(archive: Archive, request: Request, text: str) -> dict[str, str]:
+def warn(archive: Archive, request: Request, text: str) -> dict[str, str]:
     return {"Warning": f"299 {service_url(archive, request)}: {text}"}
 
 
 def _read(archive: Archive, request: Request, body: bytes) -> JsonDataset:
     """Read the data set of a request: alone, or as the only one of an array."""
     media_type, _ = read_media_type(request.headers.get("content-type", ""))
-    if media_type not in _JSON:
-        raise UnsupportedMediaType(f"a workitem comes as {DICOM_JSON}")
+    if media_type not in _READ:
+        raise UnsupportedMediaType(f"a workitem comes as {DICOM_JSON} or {DICOM_XML}")
     if request.headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("a workitem comes without a content encoding")
     try:
-        given: Any = orjson.loads(body)
+        given: Any = from_xml(body) if media_type == DICOM_XML else orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise Refused(f"the body is no JSON: {error}") from error
     if isinstance(given, list):
@@ -150,9 +159,9 @@ def _create(archive: Archive, principal: Principal, request: Request, body: byte
 
 
 def _retrieve(archive: Archive, principal: Principal, request: Request, _: bytes) -> Response:
-    _check_accept(request)
+    form = choose_model_form(read_accept(request.headers, request.query_params), is_single=True)
     uid = request.path_params["workitem"]
-    return _json([workitems.get(archive, principal, uid)])
+    return _written(form, [workitems.get(archive, principal, uid)])
 
 
 def _update(archive: Archive, principal: Principal, request: Request, body: bytes) -> Response:
@@ -182,12 +191,12 @@ def _request_cancel(archive: Archive, principal: Principal, request: Request, bo
 
 
 def _done(archive: Archive, request: Request, status: HTTPStatus, remark: Remark | None) -> Response:
-    headers = {} if remark is None else _warning(archive, request, _REMARKS[remark])
+    headers = {} if remark is None else warn(archive, request, _REMARKS[remark])
     return Response(status_code=status, headers=headers)
 
 
 def _search(archive: Archive, principal: Principal, request: Request, _: bytes) -> Response:
-    _check_accept(request)
+    form = choose_model_form(read_accept(request.headers, request.query_params), is_single=False)
     asked = read_parameters(request.query_params.multi_items())
     wanted = dict.fromkeys((*at.RETURNED, *asked.identifier), None) | dict(asked.included)
     query = search.read_query(asked.identifier, asked.options, wanted, wants_all=asked.includes_all)
@@ -195,17 +204,21 @@ def _search(archive: Archive, principal: Principal, request: Request, _: bytes) 
     limit = min(settings.query_page_default if asked.limit is None else asked.limit, settings.query_page_max)
     page = search.find_page(archive, principal, query, limit=limit, offset=asked.offset)
     if page.has_more:
-        more = _warning(archive, request, "There are additional results that can be requested.")
-        return _json(page.datasets, HTTPStatus.PARTIAL_CONTENT, more)
+        more = warn(archive, request, "There are additional results that can be requested.")
+        return _written(form, page.datasets, HTTPStatus.PARTIAL_CONTENT, more)
     if not page.datasets:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return _json(page.datasets)
+    return _written(form, page.datasets)
 
 
-def _check_accept(request: Request) -> None:
-    choose(read_accept(request.headers, request.query_params), (DICOM_JSON, "application/json"))
-
-
-def _json(found: list[JsonDataset], status: HTTPStatus = HTTPStatus.OK, more: dict[str, str] | None = None) -> Response:
+def _written(
+    form: ModelForm, found: list[JsonDataset], status: HTTPStatus = HTTPStatus.OK, more: dict[str, str] | None = None
+) -> Response:
     headers = {"Cache-Control": "no-store", **(more or {})}
-    return Response(orjson.dumps(found), status_code=status, headers=headers, media_type=DICOM_JSON)
+    if not form.is_xml:
+        return Response(orjson.dumps(found), status_code=status, headers=headers, media_type=form.media_type)
+    if not form.is_multipart:
+        return Response(to_xml(found[0]), status_code=status, headers=headers, media_type=DICOM_XML)
+    boundary = new_boundary()
+    body = b"".join(documents(boundary, DICOM_XML, map(to_xml, found)))
+    return Response(body, status_code=status, headers={**headers, "Content-Type": content_type(boundary, DICOM_XML)})

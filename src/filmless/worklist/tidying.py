@@ -14,7 +14,6 @@ from sqlalchemy import Connection, and_, delete, exists, func, or_, select, upda
 
 from filmless.access import audit
 from filmless.access.principal import SYSTEM
-from filmless.worklist.reports import DIMSE
 from filmless.worklist.tables import (
     workitem_reports,
     workitem_subscribers,
@@ -104,11 +103,11 @@ def _cut_queues(session: Connection, reports_max: int) -> None:
 
 
 def _forget_subscribers(session: Connection, before: float) -> None:
+    """Forget who has nothing to be told; whose channel is open was seen a moment ago."""
     key = workitem_subscribers.c.id
     session.execute(
         delete(workitem_subscribers).where(
             workitem_subscribers.c.seen_at < before,
-            or_(workitem_subscribers.c.transport == DIMSE, workitem_subscribers.c.channel.is_(None)),
             key.not_in(select(workitem_subscriptions.c.subscriber_key)),
             key.not_in(select(worklist_subscriptions.c.subscriber_key)),
             key.not_in(select(workitem_reports.c.subscriber_key)),
