@@ -6,7 +6,7 @@ Every limit of the product has its name here; `docs/settings.md` lists them (a t
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -71,6 +71,25 @@ class Settings(BaseSettings):
         8 << 20, description="Longer blobs are sent and fetched in parts of this length.", ge=5 << 20, le=1 << 30
     )
     blobs_parts_at_once: int = Field(2, description="Parts of one blob sent at once.", ge=1, le=64)
+
+    # Replica: a second place with a copy of every instance
+    replica_url: str | None = Field(
+        None, description="A folder that is there, or s3://bucket/prefix and the like; unset: no replica."
+    )
+    replica_mode: Literal["lagging", "synchronous"] = Field(
+        "lagging", description="synchronous: Success only when both places have it; lagging: a job brings it over."
+    )
+    replica_away: Literal["refuse", "degrade"] = Field(
+        "refuse",
+        description="What becomes of what arrives while a synchronous replica is away: it is refused for now (0xA700,"
+        " 503), or kept and brought over later.",
+    )
+    replica_endpoint: str | None = Field(None, description="As blobs_endpoint, of the replica.")
+    replica_region: str | None = Field(None, description="As blobs_region, of the replica.")
+    replica_access_key_id: str | None = Field(None, description="As blobs_access_key_id, of the replica.")
+    replica_secret_access_key: SecretStr | None = Field(None, description="As blobs_secret_access_key, of the replica.")
+    replica_path_style: bool | None = Field(None, description="As blobs_path_style, of the replica.")
+    replica_ca_certificates: Path | None = Field(None, description="As blobs_ca_certificates, of the replica.")
 
     # TLS (PEM files)
     http_tls_certificate: Path | None = Field(None, description="PEM certificate chain of the web server.")

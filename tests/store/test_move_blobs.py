@@ -248,6 +248,20 @@ def test_a_damaged_file_is_left_where_it_is_and_the_move_is_not_over(
     assert in_bucket(reaching, url).read(bad) == b"bad"
 
 
+def test_a_damaged_file_is_superseded_when_its_instance_is_sent_again_during_the_move(
+    archive: Archive, reaching: Settings, url: str
+) -> None:
+    good, bad = put(archive, b"good"), put(archive, b"bad")
+    for path in files_of(archive):
+        if path.stem == bad:
+            path.write_bytes(b"BAD")
+    assert not move_blobs(reaching, url).is_over
+    assert [put(archive, b"good"), put(archive, b"bad")] == [good, bad]
+    assert archive.blobs.read(bad) == b"bad"
+    assert [path.stem for path in files_of(archive)] == [good]
+    assert move_blobs(reaching).is_over
+
+
 def test_a_move_may_be_ended_without_damaged_files_which_stay(archive: Archive, reaching: Settings, url: str) -> None:
     bad = put(archive, b"bad")
     path = archive.blobs.local_path(bad)

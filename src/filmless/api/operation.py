@@ -17,6 +17,7 @@ from filmless.api.models import administration as models
 from filmless.api.models.base import JobState
 from filmless.archive import Archive, jobs, problems, processes
 from filmless.archive.events import publish
+from filmless.archive.replica import find_replica, read_backlog
 from filmless.archive.tables import conflicts, job_pauses, patients, refusals, series, studies
 from filmless.errors import Conflict, NotFound
 
@@ -104,7 +105,23 @@ def get_storage(archive: Here, _: Administrator) -> models.Storage:
             by_modality=uses,
             conflicts=_count(session, conflicts, conflicts.c.resolved_at.is_(None)),
             refusals=_count(session, refusals),
+            replica=_replica(archive, session),
         )
+
+
+def _replica(archive: Archive, session: Connection) -> models.ReplicaState | None:
+    if archive.replica is None:
+        return None
+    backlog, known = read_backlog(session), find_replica(session, archive.replica.url)
+    return models.ReplicaState.model_validate(
+        {
+            "url": archive.replica.url,
+            "is_synchronous": archive.replica.is_synchronous,
+            "is_filled": known is not None and known.filled_at is not None,
+            "waiting": backlog.blobs,
+            "waiting_since": backlog.oldest_at,
+        }
+    )
 
 
 @router.get("/conflicts")

@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from filmless.access import policy
 from filmless.archive import Archive, tables
 from filmless.archive.problems import count_problems
+from filmless.archive.replica import Backlog, read_backlog
 from filmless.archive.walks import Walk, read_walk
 from filmless.errors import NotAllowed
 from filmless.health.faults import FAULTS, Finding
@@ -122,6 +123,7 @@ class ArchiveCollector:
             jobs = session.execute(sa.select(tables.jobs.c.state, sa.func.count()).group_by(tables.jobs.c.state)).all()
             found = count_problems(session)
             walk = read_walk(session, scrub.WALK)
+            backlog = None if self.archive.replica is None else read_backlog(session)
         yield GaugeMetricFamily("filmless_studies", "Studies kept.", value=sums[0])
         yield GaugeMetricFamily("filmless_instances", "Instances kept.", value=sums[1])
         yield GaugeMetricFamily("filmless_stored_bytes", "Bytes of the instances kept.", value=sums[2])
@@ -131,6 +133,8 @@ class ArchiveCollector:
         yield by_state
         yield from gauge_problems(found)
         yield from gauge_scrub(walk)
+        if backlog is not None:
+            yield from gauge_replica(backlog)
         yield GaugeMetricFamily("filmless_time_seconds", "Our clock, to compare with others'.", value=time.time())
 
 
@@ -140,6 +144,16 @@ def gauge_problems(found: dict[str, int]) -> Iterator[Metric]:
     for kind, count in sorted((dict.fromkeys(KINDS, 0) | found).items()):
         by_kind.add_metric([kind], count)
     yield by_kind
+
+
+def gauge_replica(backlog: Backlog) -> Iterator[Metric]:
+    """Yield what the replica has yet to get."""
+    yield GaugeMetricFamily("filmless_replica_waiting", "Blobs that wait for the replica.", value=backlog.blobs)
+    yield GaugeMetricFamily(
+        "filmless_replica_waiting_since_seconds",
+        "Since when the oldest of them waits; 0: none does.",
+        value=backlog.oldest_at or 0.0,
+    )
 
 
 def gauge_scrub(walk: Walk) -> Iterator[Metric]:

@@ -17,6 +17,7 @@ from filmless.health.peers import check_peers
 from filmless.retrieve.make_renditions import make_renditions, trim
 from filmless.retrieve.thumbnails import forget_thumbnails
 from filmless.routing import ask_commitment, availability, commitment, deliveries, inventory, sending, webhooks
+from filmless.store.replicate import REPLICATE_S, replicate_job
 from filmless.store.scrub import SLICE_S, scrub_job
 from filmless.store.sweep import sweep_job
 from filmless.store.trash import empty_trash_job, restore_job, trash_job
@@ -53,6 +54,7 @@ def make_worker(archive: Archive) -> Worker:
             "tidy": TIDY_INTERVAL_S,
             "tidy_worklist": TIDY_INTERVAL_S,
             "scrub": SLICE_S,
+            **({"replicate": REPLICATE_S} if settings.replica_url else {}),
             **({"check_peers": settings.peer_check_s} if settings.peer_check_s else {}),
             "empty_trash": TIDY_INTERVAL_S,
         },
@@ -96,6 +98,7 @@ FUNCTIONS: dict[str, JobFunction] = {
     "series_quiet": series_quiet,
     "make_renditions": make_renditions,
     "scrub": scrub_job,
+    "replicate": replicate_job,
     "notify_availability": availability.notify_availability,
     "send_study": sending.send_study,
     SEND_JOB: send_workitem_reports,

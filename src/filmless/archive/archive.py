@@ -14,6 +14,7 @@ from filmless.archive.blobs import open_store
 from filmless.archive.database import Database
 from filmless.archive.folders import make_folder
 from filmless.archive.moving import where_blobs_are
+from filmless.archive.replica import Replica
 from filmless.archive.tables import instances
 from filmless.config import Settings
 from filmless.errors import Unavailable
@@ -33,6 +34,7 @@ class Archive:
         self.metadata_objects = store.metadata_objects
         self.renditions = store.renditions
         self.trash = store.trash
+        self.replica = None if self.settings.replica_url is None else Replica(self.settings)
 
     @classmethod
     def open(cls, settings: Settings) -> Archive:

@@ -10,7 +10,7 @@ import hashlib
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
@@ -31,8 +31,11 @@ _PARTS_MAX: Final = 10_000  # of one S3 multipart upload
 class BucketBlobs:
     """The blobs of one kind: those below one folder of the bucket."""
 
-    def __init__(self, bucket: Bucket, kind: str, *, suffix: str) -> None:
+    def __init__(
+        self, bucket: Bucket, kind: str, *, suffix: str, on_kept: Callable[[str], None] = lambda _key: None
+    ) -> None:
         self.bucket = bucket
+        self._on_kept = on_kept  # hears of each blob that was written
         self._prefix = f"{kind}/"
         self._suffix = suffix
 
@@ -289,6 +292,7 @@ class BucketWriter(Writer):
             if self._is_whole_in_buffer:
                 data = bytes(memoryview(self._buffer)[: self._buffered])
             self._blobs._keep(key, data, self._descriptor, self.length)
+            self._blobs._on_kept(key)
         finally:
             self.abort()
         return key, self.length

@@ -2,7 +2,7 @@
 
 Until a move begins they are `DiskBlobs`. From then on every process puts new blobs into the bucket and looks for others
 in the folder first, then in the bucket. Nothing new comes into the folder once `shut` has returned, so that whoever
-copies what is there then copies everything. (ADR-0016)
+copies what is there then copies everything. (ADR-0020)
 """
 
 from __future__ import annotations
@@ -67,8 +67,14 @@ class MovableBlobs(DiskBlobs):
         if self._target is None and (bucket := self._destination.bucket()) is not None:
             from filmless.archive.bucket_blobs import BucketBlobs
 
-            self._target = BucketBlobs(bucket, self.root.name, suffix=self._suffix)
+            self._target = BucketBlobs(bucket, self.root.name, suffix=self._suffix, on_kept=self._supersede)
         return self._target
+
+    def _supersede(self, key: str) -> None:
+        """Remove the file of a blob that came again while it was damaged here: the folder is looked into first."""
+        with self.held(key) as is_here:
+            if is_here and self.digest(key) != key:
+                self.remove_here(key)
 
     @contextmanager
     def _entering(self) -> Iterator[BucketBlobs | None]:
@@ -142,7 +148,9 @@ class MovableBlobs(DiskBlobs):
         return self._either(lambda: super(MovableBlobs, self).reader(key), lambda target: target.reader(key))
 
     def at_hand(self, key: str, ranges: Sequence[tuple[int, int]]) -> bytes | None:
-        """Offsets and lengths joined, if they are in memory; None for what is in the bucket."""
+        """Offsets and lengths joined, if they are in memory; None for what is in the bucket, which is not asked."""
+        if self.target() is not None and not os.path.exists(self._path(key)):  # noqa: PTH110
+            return None
         return self._either(lambda: super(MovableBlobs, self).at_hand(key, ranges), lambda _target: None)
 
     def local_path(self, key: str) -> Path | None:

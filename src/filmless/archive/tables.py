@@ -359,3 +359,23 @@ walks = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("resume_at", Float, nullable=False),  # not before: what was done too fast is waited for
 )
+
+# The second place of all blobs of instances: one row, of the replica in use.
+replicas = Table(
+    "replicas",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("mark", String(64), nullable=False),  # lies in the replica too
+    Column("position", BigInteger, nullable=False),  # the key of the last instance brought over, of the older ones
+    Column("filled_at", Float),  # all of those are there since
+    Column("served_at", Float, nullable=False),  # when a worker last saw it
+)
+
+# What the replica has yet to get, or to lose.
+replica_backlog = Table(
+    "replica_backlog",
+    metadata,
+    Column("blob", String(64), primary_key=True),
+    Column("is_wanted", Integer, nullable=False),
+    Column("at", Float, nullable=False, index=True),
+)

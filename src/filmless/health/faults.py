@@ -228,6 +228,21 @@ FAULTS: Final[dict[str, Fault]] = {
         "They are listed but cannot be shown.",
         "Check that the disk is there. Restore the files from a backup, or have the studies sent again.",
     ),
+    "replica": Fault(
+        "problem",
+        "replica",
+        "The replica of the images cannot be used.",
+        "Images that are damaged now cannot be repaired from it. If it is synchronous, nothing is stored unless "
+        "replica_away says otherwise.",
+        "Mend its disk, its bucket or the network to it: what waits for it is brought over by itself.",
+    ),
+    "replica_behind": Fault(
+        "warning",
+        "replica",
+        "The replica of the images lags behind.",
+        "What has not been copied yet exists once.",
+        "Make sure that a worker runs, and that the replica is fast enough.",
+    ),
     "commitment": Fault(
         "problem",
         "commitment",

@@ -14,6 +14,7 @@ from filmless.access import peers, people
 from filmless.archive import Archive
 from filmless.archive.problems import count_problems, list_problems
 from filmless.archive.processes import FORGOTTEN_AFTER_S, Process, list_processes
+from filmless.archive.replica import find_replica, read_backlog
 from filmless.archive.tables import instances, job_pauses, jobs
 from filmless.archive.walks import read_walk
 from filmless.health.faults import FAULTS, Finding, broken, well
@@ -26,6 +27,7 @@ CLOCK_SLACK_S: Final = 60.0
 
 JOBS_LATE_S: Final = 600.0
 PROBLEMS_TOLD: Final = 20
+REPLICA_BEHIND_S: Final = 600.0
 _NEWEST_LOOKED_AT: Final = 100
 _SWEEP_TAKES_S: Final = 3600.0
 _ROLES: Final = {"dicom": "DICOM listener", "worker": "worker", "web": "web server"}
@@ -52,6 +54,7 @@ def examine_records(archive: Archive) -> Iterator[Finding]:
         yield from examine_jobs(session, now)
         yield from examine_problems(session)
         yield from examine_scrub(archive, session, now)
+        yield from examine_replica(archive, session, now)
     yield from examine_people(archive)
     yield from examine_peers(archive)
 
@@ -177,6 +180,22 @@ def examine_scrub(archive: Archive, session: Connection, now: float) -> Iterator
     verified = read_walk(session, verify.WALK)
     if verified.ended_at:
         yield well("verify", f"{verified.instances} instances were read at once, until {_time(verified.ended_at)}")
+
+
+def examine_replica(archive: Archive, session: Connection, now: float) -> Iterator[Finding]:
+    """Look how much waits for the replica, if there is one; that it is away is a problem that its job raises."""
+    if archive.replica is None:
+        return
+    waiting, known = read_backlog(session), find_replica(session, archive.replica.url)
+    text = f"{waiting.blobs} instances wait for {archive.replica.url}"
+    if waiting.oldest_at is not None and now - waiting.oldest_at > REPLICA_BEHIND_S:
+        yield broken("replica_behind", f"{text}, the oldest since {_time(waiting.oldest_at)}", since=waiting.oldest_at)
+    elif known is None:
+        yield broken("replica_behind", f"{archive.replica.url} was not made ready yet: a worker does it")
+    elif known.filled_at is None:
+        yield well("replica", f"{text}; older ones are being brought over")
+    else:
+        yield well("replica", text)
 
 
 def examine_sweep(archive: Archive) -> Iterator[Finding]:

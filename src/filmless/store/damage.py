@@ -16,10 +16,12 @@ from sqlalchemy import Connection, select
 from filmless.access import audit
 from filmless.access.principal import Principal
 from filmless.archive import Archive
+from filmless.archive.blobs import Blobs, copy_blob
 from filmless.archive.problems import raise_problem, settle_problem
+from filmless.archive.replica import want_in_replica
 from filmless.archive.tables import problems
 from filmless.archive.walks import Stored, find_stored
-from filmless.errors import NotFound
+from filmless.errors import Damaged, NotFound, Unavailable
 
 logger = structlog.get_logger()
 
@@ -45,30 +47,85 @@ class Finding:
 def examine(
     archive: Archive, principal: Principal, stored: Stored, on_read: Callable[[int], None] = lambda _length: None
 ) -> Finding | None:
-    """Read the bytes of an instance and compare them with their digest: None when they are good.
+    """Read the bytes of an instance and compare them with their digest: None when they are good, or were repaired.
 
-    A finding is raised as a problem; one that is good again is settled. `on_read` hears of each piece that was read,
-    in bytes, and may wait or raise. Raises Unavailable.
+    What is not good is replaced by the copy of the replica, if that is; and the other way about. Else the finding is
+    raised as a problem; one that is good again is settled. `on_read` hears of each piece that was read, in bytes, and
+    may wait or raise. Raises Unavailable.
     """
-    kind = _state_of(archive, stored.blob, on_read)
+    kind = _state_of(archive.blobs, stored.blob, on_read)
+    if kind is None:
+        _examine_replica(archive, principal, stored, on_read)
     with archive.reading() as session:
         if kind is None and not _is_known(session, stored.sop_instance_uid):
             return None
-        current = find_stored(session, stored.sop_instance_uid)
-    if current is None or current.blob != stored.blob:  # deleted or replaced meanwhile
-        return None
-    if kind is None:
-        with archive.transaction() as session:
-            settle(session, principal, stored)
-        return None
-    finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, kind)
+        if not _is_current(session, stored):
+            return None
+    why_not = "" if kind is None else _repair(archive, stored)
     with archive.transaction() as session:
-        tell(session, principal, finding)
+        if not _is_current(session, stored):
+            return None
+        if kind is None:
+            settle(session, principal, stored)
+            return None
+        if not why_not:
+            settle(session, principal, stored, action="blob_repaired")
+            logger.warning("blob_repaired", sop_instance_uid=stored.sop_instance_uid, blob=stored.blob, kind=kind)
+            return None
+        finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, kind)
+        tell(session, principal, finding, why_not)
     return finding
 
 
-def tell(session: Connection, principal: Principal, finding: Finding) -> None:
-    """Raise the problem of an instance; the first time also in the audit trail and to the screens."""
+def _is_current(session: Connection, stored: Stored) -> bool:
+    """Whether an instance was neither deleted nor replaced meanwhile."""
+    current = find_stored(session, stored.sop_instance_uid)
+    return current is not None and current.blob == stored.blob
+
+
+def _repair(archive: Archive, stored: Stored) -> str:
+    """Put the copy of the replica in the place of what is not good; gives why that cannot be, '' when it was done."""
+    if archive.replica is None:
+        return "There is no replica to repair it from."
+    try:
+        copy_blob(archive.replica.ready(archive), archive.blobs, stored.blob)
+    except (NotFound, Damaged):
+        return "The replica has no good copy either."
+    except Unavailable as error:
+        return f"It cannot be repaired now: {error}."
+    if _state_of(archive.blobs, stored.blob, lambda _length: None) is not None:
+        return "The replica has a good copy, but what was written from it cannot be read back."
+    return ""
+
+
+def _examine_replica(archive: Archive, principal: Principal, stored: Stored, on_read: Callable[[int], None]) -> None:
+    """Bring a copy to the replica that it lacks, or that is damaged there. One that is away is told by `replicate`."""
+    if archive.replica is None:
+        return
+    try:
+        blobs = archive.replica.ready(archive)
+        kind = _state_of(blobs, stored.blob, on_read)
+        with archive.reading() as session:
+            if kind is None or not _is_current(session, stored):
+                return
+        copy_blob(archive.blobs, blobs, stored.blob)
+    except (Unavailable, NotFound, Damaged) as error:
+        logger.warning("replica_not_examined", blob=stored.blob, reason=str(error))
+        return
+    with archive.transaction() as session:
+        if not _is_current(session, stored):
+            want_in_replica(session, stored.blob, is_wanted=False)
+        elif kind == "damaged":
+            finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, kind)
+            _record(session, principal, "replica_repaired", "success", stored.study_instance_uid, finding)
+            logger.warning("replica_repaired", sop_instance_uid=stored.sop_instance_uid, blob=stored.blob)
+
+
+def tell(session: Connection, principal: Principal, finding: Finding, why_not: str = "") -> None:
+    """Raise the problem of an instance; the first time also in the audit trail and to the screens.
+
+    `why_not` is a sentence that says why it was not repaired.
+    """
     is_new = not _is_known(session, finding.sop_instance_uid, finding.kind)
     for other in KINDS:
         if other != finding.kind:
@@ -78,7 +135,8 @@ def tell(session: Connection, principal: Principal, finding: Finding) -> None:
         session,
         finding.kind,
         finding.sop_instance_uid,
-        f"The bytes of instance {finding.sop_instance_uid}{_of_study(finding)} {state} (blob {finding.blob}).",
+        f"The bytes of instance {finding.sop_instance_uid}{_of_study(finding)} {state} (blob {finding.blob})."
+        f" {why_not}".rstrip(),
         _WHAT_TO_DO[finding.kind],
     )
     if is_new:
@@ -109,10 +167,10 @@ def known_findings(session: Connection, seen_before: float, limit: int) -> list[
     return list(session.scalars(query.order_by(problems.c.last_at).limit(limit)))
 
 
-def _state_of(archive: Archive, blob: str, on_read: Callable[[int], None]) -> Kind | None:
+def _state_of(blobs: Blobs, blob: str, on_read: Callable[[int], None]) -> Kind | None:
     sha256 = hashlib.sha256()
     try:
-        for piece in archive.blobs.stream(blob):
+        for piece in blobs.stream(blob):
             sha256.update(piece)
             on_read(len(piece))
     except NotFound:

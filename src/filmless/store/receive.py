@@ -20,6 +20,7 @@ from filmless.archive import Archive
 from filmless.archive.database import insert_for
 from filmless.archive.events import publish
 from filmless.archive.limits import scan_limits
+from filmless.archive.replica import want_in_replica
 from filmless.archive.tables import Flags, conflicts, refusals
 from filmless.dicom.part10 import preamble_and_meta
 from filmless.dicom.scanner import Header, scan
@@ -29,6 +30,7 @@ from filmless.store import non_patient
 from filmless.store.facts import HEAD_BYTES, SOP_CLASS_UID, SOP_INSTANCE_UID, Facts, read_facts
 from filmless.store.kept import Kept, find_kept, is_same_dataset
 from filmless.store.record import AlreadyKept, KnowledgeIsStale, Learned, Recorder, known_of
+from filmless.store.replicate import take_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]
@@ -255,14 +257,17 @@ def keep(archive: Archive, principal: Principal, facts: Facts, key: str, length_
     ------
     Conflict: another version is kept under its UID; the blob was moved to quarantine. Unavailable.
     """
+    waits_for_replica = archive.replica is not None and not take_at_once(archive, key, length_bytes)
     if non_patient.is_non_patient(facts):
-        return _keep_non_patient(archive, principal, facts, key, length_bytes, request)
+        return _keep_non_patient(archive, principal, facts, key, length_bytes, request, waits_for_replica)
     known = known_of(archive)
     for _ in range(_ATTEMPTS_MAX):
         recorder = Recorder(archive, facts, key, length_bytes)
 
         def record(session: Connection, recorder: Recorder = recorder) -> Learned:
             learned = recorder.record(session)
+            if waits_for_replica:
+                want_in_replica(session, key)
             audit.record_transfer(
                 session, principal, "store", facts.study_instance_uid, request=request, size_bytes=length_bytes
             )
@@ -285,13 +290,21 @@ def keep(archive: Archive, principal: Principal, facts: Facts, key: str, length_
 
 
 def _keep_non_patient(
-    archive: Archive, principal: Principal, facts: Facts, key: str, length_bytes: int, request: str
+    archive: Archive,
+    principal: Principal,
+    facts: Facts,
+    key: str,
+    length_bytes: int,
+    request: str,
+    waits_for_replica: bool,
 ) -> Receipt:
     for _ in range(_ATTEMPTS_MAX):
         try:
             with archive.transaction() as session:
                 most = archive.settings.non_patient_instances_max
                 non_patient.record(session, facts, key, length_bytes, most=most)
+                if waits_for_replica:
+                    want_in_replica(session, key)
                 audit.record(
                     session,
                     principal,
@@ -334,6 +347,8 @@ def _settle_existing(
     if kept.blob != key:
         archive.blobs.delete(key)
     with archive.transaction() as session:
+        if archive.replica is not None:
+            want_in_replica(session, key, is_wanted=kept.blob == key)
         audit.record_transfer(
             session, principal, "store-duplicate", kept.study_instance_uid, request=request, size_bytes=length_bytes
         )
@@ -386,6 +401,8 @@ def _record_conflict(
             detail=reason,
         )
         publish(session, "conflict", facts.sop_instance_uid, kept.study_instance_uid)
+        if archive.replica is not None:
+            want_in_replica(session, key, is_wanted=False)
     archive.blobs.move_to(archive.quarantine, key)
 
 

@@ -20,6 +20,7 @@ from filmless.archive.blobs import BlobReader
 from filmless.archive.events import publish
 from filmless.archive.jobs import JobContext, enqueue
 from filmless.archive.limits import scan_limits
+from filmless.archive.replica import want_in_replica
 from filmless.archive.tables import deleted_instances, deletions, series
 from filmless.errors import Conflict, NotFound, Refused
 from filmless.store.facts import read_facts
@@ -176,6 +177,8 @@ def empty_trash_job(archive: Archive, _args: dict[str, Any], job: JobContext) ->
                 if hold(session, blob):
                     archive.trash.delete(blob.hex())
                     archive.blobs.delete(blob.hex())
+                    if archive.replica is not None:
+                        want_in_replica(session, blob.hex(), is_wanted=False)
                     _write(session, blob, purged_at=now)
                     number += 1
         with archive.transaction() as session:

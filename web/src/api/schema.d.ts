@@ -1198,6 +1198,14 @@ export interface components {
             items: components["schemas"]["RefusalRow"][];
             nextCursor: string | null;
         };
+        /** @description The second place of all blobs. `is_filled`: it has what is older than itself; `waiting`: what is yet to come. */
+        ReplicaState: {
+            isFilled: boolean;
+            isSynchronous: boolean;
+            url: string;
+            waiting: number;
+            waitingSince: string | null;
+        };
         /** @description Where to send a study. */
         SendRequest: {
             peerId: number;
@@ -1266,6 +1274,7 @@ export interface components {
             numberOfSeries: number;
             numberOfStudies: number;
             refusals: number;
+            replica: components["schemas"]["ReplicaState"] | null;
             usedBytes: number;
         };
         /** @description A study with its series, in the order of their numbers. */

@@ -244,6 +244,16 @@ class ModalityUse(Answer):
     size_bytes: int
 
 
+class ReplicaState(Answer):
+    """The second place of all blobs. `is_filled`: it has what is older than itself; `waiting`: what is yet to come."""
+
+    url: str
+    is_synchronous: bool
+    is_filled: bool
+    waiting: int
+    waiting_since: datetime | None
+
+
 class Storage(Answer):
     """What is kept and what room is left. `conflicts` and `refusals` count what waits for a person."""
 
@@ -257,6 +267,7 @@ class Storage(Answer):
     by_modality: list[ModalityUse]
     conflicts: int
     refusals: int
+    replica: ReplicaState | None
 
 
 class ConflictRow(Answer):

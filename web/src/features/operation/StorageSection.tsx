@@ -28,6 +28,7 @@ export function StorageSection() {
         <>
           <Capacity storage={storage.data} />
           <Totals storage={storage.data} />
+          <Replica storage={storage.data} />
           <ByModality storage={storage.data} />
         </>
       )}
@@ -99,6 +100,29 @@ function Totals({ storage }: { storage: Storage }) {
         </div>
       ))}
     </dl>
+  );
+}
+
+/** The second place of all images, and what it has yet to get. */
+function Replica({ storage: { replica } }: { storage: Storage }) {
+  const { t } = useTranslation();
+  if (!replica) return null;
+  return (
+    <section className={classes.panel}>
+      <Title order={3} mb={4}>
+        {t('storage.replica')}
+      </Title>
+      <Text size="sm" c="dimmed" mb={6}>
+        {t(replica.isSynchronous ? 'storage.replicaSynchronous' : 'storage.replicaLagging', {
+          url: replica.url,
+        })}
+      </Text>
+      <Text size="sm" c={replica.waiting > 0 ? 'yellow.4' : undefined}>
+        {t('storage.replicaWaiting', { count: replica.waiting })}{' '}
+        {replica.waitingSince && <Moment at={replica.waitingSince} relative />}
+      </Text>
+      {!replica.isFilled && <Text size="sm">{t('storage.replicaFilling')}</Text>}
+    </section>
   );
 }
 
