@@ -156,6 +156,11 @@ class Supervisor:
                     self._bury(child, status)
 
     def _bury(self, child: Child, status: int) -> None:
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            from prometheus_client import multiprocess  # not earlier: it looks then where counters are kept
+
+            mark: Callable[[int], None] = multiprocess.mark_process_dead
+            mark(child.pid)  # what it had open is no longer
         child.pid, child.is_ready = 0, False
         if self.is_stopping:
             return

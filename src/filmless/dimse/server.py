@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from filmless.dimse import pdus
+from filmless.dimse import commands, metrics, pdus
 from filmless.dimse.association import Association
 from filmless.dimse.commands import Command
 from filmless.dimse.connection import AssociationEnded
@@ -191,8 +191,7 @@ class Server:
             if not is_flood:
                 self._connections[address] += 1
         if is_flood:
-            sock.close()
-            log.warning("dimse_connection_cut_off", address=address, connections=total)
+            self._cut_off(sock, address, total)
             return
         thread = threading.Thread(
             target=self._serve, args=(sock, listener.tls, address, is_over), name=f"dimse-{address}", daemon=True
@@ -202,9 +201,13 @@ class Server:
         try:
             thread.start()
         except RuntimeError:  # the system gives no more threads
-            sock.close()
             self._gone(thread, address)
-            log.warning("dimse_connection_cut_off", address=address, connections=total)
+            self._cut_off(sock, address, total)
+
+    def _cut_off(self, sock: socket.socket, address: str, total: int) -> None:
+        sock.close()
+        metrics.ASSOCIATIONS_REFUSED.labels(metrics.CUT_OFF).inc()
+        log.warning("dimse_connection_cut_off", address=address, connections=total)
 
     def _gone(self, thread: threading.Thread, address: str) -> None:
         with self._lock:
@@ -215,16 +218,17 @@ class Server:
 
     def _serve(self, sock: socket.socket, tls: ssl.SSLContext | None, address: str, is_over: bool) -> None:
         """The life of one connection."""
-        association = Association(sock, self.limits, is_requestor=False)
+        association, meter = Association(sock, self.limits, is_requestor=False), metrics.Meter()
         with self._lock:
             self._associations.add(association)
         began, principal, how = time.monotonic(), None, "released"
         try:
             if tls is not None:
-                association.secure(tls)
+                self._secure(association, tls, address)
             principal = self._admit(association, address, is_over)
             if association.state is State.ESTABLISHED:
-                self._exchange(association, principal)
+                with metrics.ASSOCIATIONS_OPEN.track_inprogress():
+                    self._exchange(association, principal, meter)
             else:
                 how = "rejected"
         except Released:
@@ -239,6 +243,7 @@ class Server:
             association.abort()
         finally:
             association.close()
+            meter.note(association.bytes_received, association.bytes_sent)
             with self._lock:
                 self._associations.discard(association)
             self._gone(threading.current_thread(), address)
@@ -258,9 +263,22 @@ class Server:
             if self._ended is not None and principal is not None:
                 self._ended(association, principal)
 
+    @staticmethod
+    def _secure(association: Association, tls: ssl.SSLContext, address: str) -> None:
+        try:
+            association.secure(tls)
+        except AssociationEnded as error:
+            metrics.ASSOCIATIONS_REFUSED.labels(metrics.TLS_FAILED).inc()
+            log.warning("dimse_tls_refused", address=address, reason=str(error))
+            raise
+
     def _admit(self, association: Association, address: str, is_over: bool) -> Any:
         """Answer the request for an association; returns whom `authorize` took the caller for."""
-        request = association.read_request()
+        try:
+            request = association.read_request()
+        except AssociationEnded:
+            metrics.ASSOCIATIONS_REFUSED.labels(metrics.NO_REQUEST).inc()
+            raise
         answer: Accept | Reject
         if request.protocol_version & 1 == 0:
             answer = Reject(pdus.ACSE_PROTOCOL_VERSION_NOT_SUPPORTED, pdus.SOURCE_ACSE)
@@ -281,6 +299,7 @@ class Server:
                 source=answer.source,
                 reason=answer.reason,
             )
+            metrics.note_refusal(answer.source, answer.reason)
             association.reject(answer.result, answer.source, answer.reason)
             return None
         proposed = {context.context_id: context.abstract_syntax for context in request.contexts}
@@ -297,6 +316,7 @@ class Server:
                 if context.result == pdus.ACCEPTANCE
             ],
         )
+        metrics.ASSOCIATIONS_ACCEPTED.inc()
         return answer.principal
 
     def _user(self, request: AssociateRequest, answer: Accept) -> UserInformation:
@@ -314,11 +334,17 @@ class Server:
             user_identity_response=answer.user_identity_response,
         )
 
-    def _exchange(self, association: Association, principal: Any) -> None:
+    def _exchange(self, association: Association, principal: Any, meter: metrics.Meter) -> None:
         """Serve messages until the association ends; it always ends by an exception."""
 
         def answer(context: Context, command: Command) -> None:
-            perform(Request(association, context, command, principal), self._handlers)
+            request, began = Request(association, context, command, principal), time.monotonic()
+            try:
+                perform(request, self._handlers)
+            finally:
+                if not command.is_response and command.field != commands.C_CANCEL_RQ:
+                    metrics.note_operation(command.field, request.status, time.monotonic() - began)
+                meter.note(association.bytes_received, association.bytes_sent)
 
         idle = Idle(association, principal, answer)
         while association.state is State.ESTABLISHED:

@@ -49,6 +49,7 @@ class Request:
     principal: Any = None  # what `authorize` gave
     identifier: JsonDataset | None = None
     polled_at: float = 0.0
+    status: int | None = None  # of the last response that was sent
 
     @property
     def sop_class_uid(self) -> str:
@@ -259,6 +260,7 @@ def _response(request: Request, outcome: Outcome) -> bytes:
 
 def _answer(request: Request, outcome: Outcome) -> None:
     request.association.send_encoded([_response(request, outcome)])
+    request.status = outcome.status
 
 
 def _answer_many(request: Request, outcomes: Iterable[Outcome]) -> None:
@@ -280,9 +282,11 @@ def _answer_many(request: Request, outcomes: Iterable[Outcome]) -> None:
         if not c.is_pending(status):
             break
     if c.is_pending(status):  # the handler came to its end without a final status of its own
-        batch.append(_response(request, Outcome()))
+        status = c.SUCCESS
+        batch.append(_response(request, Outcome(status)))
     if batch:
         association.send_encoded(batch)
+    request.status = status
     association.cancelled.discard(request.command.message_id)
 
 
