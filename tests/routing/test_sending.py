@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -110,6 +111,7 @@ def test_a_peer_is_asked_for_commitment_of_all_when_it_has_all(
 
 WORKER = """
 import sys
+import threading
 from pathlib import Path
 from filmless.app.worker import make_worker
 from filmless.archive import Archive
@@ -146,3 +148,26 @@ def test_a_send_that_was_killed_goes_on_where_it_stopped(
     sent_twice = len(taken) - 60
     assert sent_twice < CHECKPOINT_INSTANCES + 3  # one under way on each association
     assert before > CHECKPOINT_INSTANCES + 3
+
+
+def test_a_big_study_goes_over_associations_that_are_open_at_once(archive: Archive, scp: Callable[..., Scp]) -> None:
+    series = study(archive, 90)
+    both_are_open = threading.Barrier(2, timeout=20)
+    met: set[int] = set()
+
+    def store(request: Request) -> Stored:
+        association = id(request.association)
+        if association not in met and len(met) < 2:
+            met.add(association)
+            both_are_open.wait()
+        kept.append(Stored(request))
+        return kept[-1]
+
+    kept: list[Stored] = []
+    archive.settings = archive.settings.model_copy(update={"send_associations_max": 2})
+    listening = scp(store=store)
+    job_id = enqueue(archive, add_peer(archive, "DEST", listening.port).id, series)
+    make_worker(archive).run_due()
+    assert state_of(archive, job_id) == "done"
+    assert sorted(uids(kept)) == sorted(str(ds.SOPInstanceUID) for ds in series)
+    assert len(listening.callers) == 2
