@@ -34,7 +34,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: str = Field(
         "",
-        description="Addresses or networks, comma-separated, of proxies whose X-Forwarded-For and -Proto are believed.",
+        description="Addresses or networks, comma-separated, of proxies that are believed: X-Forwarded-For, -Proto, "
+        "-Host, -Port and -Prefix, or Forwarded without X-Forwarded-For. They must drop what they do not set.",
     )
 
     cors_origins: str = Field(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filmless.access.http import client_of, read_networks
+from filmless.access.forwarding import client_of, outside_of, read_networks
 from filmless.errors import Refused
 
 PROXIES = read_networks("10.0.0.0/8, 2001:db8::1")
@@ -59,3 +59,39 @@ def test_a_client_without_address_is_nobody_in_particular() -> None:
 def test_proxies_that_are_no_networks_are_refused() -> None:
     with pytest.raises(Refused, match="trusted_proxies"):
         read_networks("10.0.0.0/8, proxy.example")
+
+
+@pytest.mark.parametrize(
+    ("said", "host", "scheme"),
+    [
+        ({"forwarded": 'for=198.51.100.1;host=pacs.example.org;proto=https'}, "pacs.example.org", "https"),
+        ({"forwarded": 'for="[2001:db8::9]:4711"; proto=https; host="pacs.example.org:8443"'}, "pacs.example.org:8443",
+         "https"),
+        ({"forwarded": "for=6.6.6.6;host=evil, for=198.51.100.1;host=a.example.org;proto=https, for=10.2.2.2;host=in"},
+         "a.example.org", "https"),
+        ({"forwarded": "for=6.6.6.6;host=evil", "x-forwarded-for": "198.51.100.1"}, None, "http"),
+        ({"x-forwarded-host": "pacs.example.org", "x-forwarded-proto": "https"}, "pacs.example.org", "https"),
+        ({"x-forwarded-host": "pacs.example.org", "x-forwarded-port": "8443", "x-forwarded-proto": "https"},
+         "pacs.example.org:8443", "https"),
+        ({"x-forwarded-host": "pacs.example.org", "x-forwarded-port": "443", "x-forwarded-proto": "https"},
+         "pacs.example.org", "https"),
+        ({"x-forwarded-host": "evil, pacs.example.org"}, "pacs.example.org", "http"),
+        ({"forwarded": "nonsense", "x-forwarded-host": "pacs.example.org"}, "pacs.example.org", "http"),
+        ({}, None, "http"),
+    ],
+)  # fmt: skip
+def test_a_trusted_proxy_says_what_address_was_asked_for(said: dict[str, str], host: str | None, scheme: str) -> None:
+    headers = {name.encode(): value.encode() for name, value in said.items()}
+    outside = outside_of({"client": ("10.1.1.1", 1), "scheme": "http"}, headers, PROXIES)
+    assert (outside.host, outside.scheme) == (host, scheme)
+    stranger = outside_of({"client": ("203.0.113.5", 1), "scheme": "http"}, headers, PROXIES)
+    assert (stranger.host, stranger.scheme, stranger.prefix) == (None, "http", "")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "found"),
+    [("/pacs", "/pacs"), ("/a/b/", "/a/b"), ("/../x", ""), ("//evil", ""), ("pacs", ""), ('/"', "")],
+)
+def test_a_path_prefix_is_taken_when_it_is_one(prefix: str, found: str) -> None:
+    headers = {b"x-forwarded-prefix": prefix.encode()}
+    assert outside_of({"client": ("10.1.1.1", 1)}, headers, PROXIES).prefix == found

@@ -7,11 +7,10 @@ is gone at once. A cookie alone never makes a change: unsafe methods need the CS
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -25,8 +24,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from filmless.access import audit, sessions, tokens
+from filmless.access.forwarding import outside_of, read_networks
 from filmless.access.principal import Principal
-from filmless.errors import Refused, Unavailable
+from filmless.errors import Unavailable
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 COOKIE: Final = "filmless_session"
 CHALLENGE: Final = 'Bearer realm="Filmless"'
-DOORS: Final = {"/dicomweb": "dicomweb", "/api": "api", "/metrics": "metrics"}
+DOORS: Final = {"/dicomweb": "dicomweb", "/wado": "dicomweb", "/api": "api", "/metrics": "metrics"}
 """Paths behind which callers are recognised, and the names of their doors; elsewhere nobody needs to be."""
 
 MEMORY_MAX: Final = 10_000
@@ -45,8 +45,6 @@ _NONE: Final[frozenset[str]] = frozenset()
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing (RFC 9110 9.2.1)."""
-
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +77,13 @@ class Authentication:
             await self.app(scope, receive, send)
             return
         headers = _headers(scope)
-        address, scheme = client_of(scope, headers, self.proxies)
+        outside = outside_of(scope, headers, self.proxies)
+        address = outside.address
         scope["filmless.address"] = address
-        scope["filmless.is_secure"] = scheme == "https" or (self.archive.settings.public_url or "").startswith("https:")
+        scope["filmless.outside"] = outside
+        scope["filmless.is_secure"] = outside.scheme == "https" or (self.archive.settings.public_url or "").startswith(
+            "https:"
+        )
         scope["filmless.principal"] = scope["filmless.session"] = None
         door = next((door for prefix, door in self.doors.items() if scope["path"].startswith(prefix)), None)
         secret, is_token = _secret_of(headers)
@@ -116,11 +118,12 @@ class Authentication:
     async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Recognise who opens a WebSocket; with a cookie only our own page may, as Origin says (RFC 6455 10.2)."""
         headers = _headers(scope)
-        address, _ = client_of(scope, headers, self.proxies)
+        outside = outside_of(scope, headers, self.proxies)
+        address = outside.address
         door = next((door for prefix, door in self.doors.items() if scope["path"].startswith(prefix)), None)
         secret, is_token = _secret_of(headers)
         found = None
-        if door is not None and secret is not None and (is_token or self._is_own_page(headers)):
+        if door is not None and secret is not None and (is_token or self._is_own_page(headers, outside.host)):
             try:
                 found = await self._recognise(secret, is_token, address, door)
             except Unavailable:
@@ -136,9 +139,9 @@ class Authentication:
         scope["filmless.recognise"] = partial(self._recognise_again, secret or "", is_token, address, door or "")
         await self.app(scope, receive, send)
 
-    def _is_own_page(self, headers: Mapping[bytes, bytes]) -> bool:
+    def _is_own_page(self, headers: Mapping[bytes, bytes], host: str | None) -> bool:
         origin = headers.get(b"origin", b"").decode("latin-1").rstrip("/")
-        host = headers.get(b"host", b"").decode("latin-1")
+        host = host or headers.get(b"host", b"").decode("latin-1")
         public = urlsplit(self.archive.settings.public_url or "")
         own = {f"http://{host}", f"https://{host}", f"{public.scheme}://{public.netloc}"}
         return bool(origin) and origin in own
@@ -310,41 +313,6 @@ def clear_cookie(response: Response, scope: Scope) -> None:
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=secure)
 
 
-def client_of(scope: Scope, headers: Mapping[bytes, bytes], proxies: Sequence[_Network]) -> tuple[str | None, str]:
-    """Give the address and scheme of the client: what trusted proxies say, and else what the connection is.
-
-    Each proxy appends the address it saw, so the last one that is no proxy of ours is the client; what stands before
-    it is the client's own word and worth nothing.
-    """
-    client = scope.get("client")
-    address = _plain(client[0]) if client else None
-    scheme = scope.get("scheme", "http")
-    if address is None or not _is_among(address, proxies):
-        return address, scheme
-    for hop in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
-        said = _plain(hop.strip())
-        if said is None:
-            break
-        address = said
-        if not _is_among(said, proxies):
-            break
-    proto = headers.get(b"x-forwarded-proto", b"").decode("latin-1").split(",")[-1].strip().lower()
-    return address, proto if proto in ("http", "https") else scheme
-
-
-def read_networks(text: str) -> tuple[_Network, ...]:
-    """Read the setting `trusted_proxies`.
-
-    Raises
-    ------
-    Refused: a part is neither an address nor a network.
-    """
-    try:
-        return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
-    except ValueError as error:
-        raise Refused(f"trusted_proxies: {error}") from error
-
-
 def _headers(scope: Scope) -> dict[bytes, bytes]:
     """Index the headers; those that come several times are joined, cookies as RFC 9113 8.2.3 says."""
     headers: dict[bytes, bytes] = {}
@@ -373,15 +341,3 @@ def _is_own(headers: Mapping[bytes, bytes], opened: sessions.OpenSession) -> boo
     """Say whether our own page made the request: it knows the CSRF token, and the browser does not deny it."""
     given = headers.get(b"x-csrf-token", b"").decode("latin-1")
     return sessions.is_csrf_token(opened, given) and headers.get(b"sec-fetch-site") != b"cross-site"
-
-
-def _plain(text: str) -> str | None:
-    try:
-        address = ipaddress.ip_address(text.strip("[]").partition("%")[0])
-    except ValueError:
-        return None
-    return str(getattr(address, "ipv4_mapped", None) or address)
-
-
-def _is_among(address: str, networks: Sequence[_Network]) -> bool:
-    return any(ipaddress.ip_address(address) in network for network in networks)

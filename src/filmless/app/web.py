@@ -82,6 +82,8 @@ class Doors:
         for prefix, app in (("/dicomweb", self.dicomweb), ("/api/v1", self.api)):
             if path == prefix or path.startswith(prefix + "/"):
                 return app, prefix
+        if path == "/wado":
+            return self.dicomweb, ""
         if path in {"/healthz", "/readyz", "/metrics"}:
             return self.health, ""
         return self.screen, ""
@@ -90,6 +92,8 @@ class Doors:
 def door_of(path: str) -> str:
     """Name the door of a path, for metrics: a bounded set."""
     first = path.split("/", 2)[1] if path.startswith("/") else ""
+    if first == "wado":
+        return "dicomweb"
     return first if first in {"dicomweb", "api", "healthz", "readyz", "metrics"} else "screen"
 
 

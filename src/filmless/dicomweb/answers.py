@@ -17,6 +17,7 @@ import anyio.to_thread
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from filmless.access.forwarding import Outside
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.errors import NotRecognised, Refused, Unavailable
@@ -208,7 +209,7 @@ def principal_of(request: Request) -> Principal:
 
 
 def service_url(archive: Archive, request: Request) -> str:
-    """Give the address of the service as the caller sees it.
+    """Give the address of the service as the caller sees it: by `public_url`, by a trusted proxy, or by Host.
 
     Raises
     ------
@@ -217,11 +218,12 @@ def service_url(archive: Archive, request: Request) -> str:
     root: str = request.scope.get("root_path", "")
     if archive.settings.public_url:
         return archive.settings.public_url.rstrip("/") + root
+    outside: Outside | None = request.scope.get("filmless.outside")
     scheme = "https" if request.scope.get("filmless.is_secure") else request.url.scheme
-    host = request.headers.get("host") or request.url.netloc
+    host = (outside and outside.host) or request.headers.get("host") or request.url.netloc
     if not _HOST.fullmatch(host):
         raise Refused("the Host header is not HOST or HOST:PORT")
-    return f"{scheme}://{host}{root}"
+    return f"{scheme}://{host}{outside.prefix if outside else ''}{root}"
 
 
 def service_path(archive: Archive, request: Request) -> str:

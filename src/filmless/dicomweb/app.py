@@ -18,6 +18,7 @@ from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicomweb import errors
 from filmless.dicomweb.answers import Decoding
+from filmless.dicomweb.capabilities import capability_routes
 from filmless.dicomweb.channel import EventChannels
 from filmless.dicomweb.delete import delete_routes
 from filmless.dicomweb.frames import frame_routes
@@ -26,6 +27,7 @@ from filmless.dicomweb.retrieve import retrieve_routes
 from filmless.dicomweb.search import search_routes
 from filmless.dicomweb.store import store_routes
 from filmless.dicomweb.subscribers import subscriber_routes
+from filmless.dicomweb.uri import uri_routes
 from filmless.dicomweb.workitems import workitem_routes
 from filmless.errors import FilmlessError, NotAllowed
 
@@ -49,11 +51,13 @@ class Dicomweb:
                 *frame_routes(archive, decoding),  # first: asked for most
                 *retrieve_routes(archive),
                 *search_routes(archive),
+                *capability_routes(archive),
                 *store_routes(archive),
                 *delete_routes(archive),
                 *workitem_routes(archive),
                 *subscriber_routes(archive),
                 *rendered_routes(archive, decoding),
+                *uri_routes(archive, decoding),
             ],
             redirect_slashes=False,
         )
@@ -68,6 +72,8 @@ class Dicomweb:
         if scope["type"] != "http":
             return
         scope.setdefault("app", self)
+        if scope["path"] == scope.get("root_path"):
+            scope = {**scope, "path": f"{scope['path']}/"}  # the base itself: its capabilities
         origin = _header(scope, b"origin")
         outgoing = send
         if origin is not None and self._allows(origin):

@@ -91,7 +91,7 @@ def _window(text: str | None) -> Window | None:
     function = _FUNCTIONS.get(parts[2].replace("_", "-")) if len(parts) == 3 else None
     if function is None or not all(parts):
         raise Refused(f"window is {text[:60]!r}; it is center,width,function: linear, linear-exact or sigmoid")
-    center, width = _numbers(parts[:2], "window")
+    center, width = numbers_of(parts[:2], "window")
     if width < 1 if function == "LINEAR" else width <= 0:
         raise Refused(
             f"the window width is {width:g}; {parts[2]} needs {'at least 1' if function == 'LINEAR' else 'more than 0'}"
@@ -108,7 +108,7 @@ def _viewport(text: str | None) -> Viewport | None:
     width, height = int(parts[0]), int(parts[1])
     if not (1 <= width <= SIDE_MAX and 1 <= height <= SIDE_MAX):
         raise Refused(f"a viewport of {width} x {height} is outside 1 to {SIDE_MAX}")
-    region = _numbers(parts[2:], "viewport")
+    region = numbers_of(parts[2:], "viewport")
     left, top, region_width, region_height = [*region, 0.0, 0.0, 0.0, 0.0][:4]
     if left < 0 or top < 0:
         raise Refused("the region of a viewport begins inside the image: sx and sy are not below 0")
@@ -119,7 +119,7 @@ def _is_count(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 9
 
 
-def _numbers(parts: list[str], name: str) -> list[float]:
+def numbers_of(parts: list[str], name: str) -> list[float]:
     """Read decimal numbers; one that is left out is 0."""
     numbers = []
     for part in parts:

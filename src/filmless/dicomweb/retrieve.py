@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from filmless.access import audit
+from filmless.access.forwarding import Outside
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive import Archive
@@ -26,6 +27,7 @@ from filmless.dicomweb.answers import (
     Answer,
     Headers,
     can_send_file,
+    close,
     is_fresh,
     not_modified,
     principal_of,
@@ -138,7 +140,7 @@ def _instances(archive: Archive, principal: Principal, request: Request) -> Answ
     ranges = read_accept(request.headers, request.query_params)
     form = choose_instance_form(ranges, is_single=instance is not None)
     if form.container == DICOM:
-        return _one_instance(archive, record_of(archive, principal, request, Action.RETRIEVE), request, form)
+        return one_instance(archive, record_of(archive, principal, request, Action.RETRIEVE), request, form)
     _require_known(archive, study, series, instance)
     if form.container == ZIP:
         if instance is not None:
@@ -258,11 +260,16 @@ def _part10(archive: Archive, instance: StoredInstance, wanted: str | None) -> t
     return stored, archive.blobs.stream(instance.blob)
 
 
-def _one_instance(archive: Archive, record: InstanceRecord, request: Request, form: InstanceForm) -> Answer:
-    """Answer with one instance as a single part: when it is as stored, with the file itself."""
+def one_instance(archive: Archive, record: InstanceRecord, request: Request, form: InstanceForm) -> Answer:
+    """Answer with one instance as a single part: when it is as stored, with the file itself.
+
+    Raises
+    ------
+    NotAcceptable: it cannot be given in the transfer syntax that was asked for.
+    """
     instance = record.instance
     wanted = form.transfer_syntax_uid
-    if wanted not in {None, AS_STORED} and not can_transcode(instance, wanted or ""):
+    if wanted not in {None, AS_STORED, instance.transfer_syntax_uid} and not can_transcode(instance, wanted or ""):
         raise NotAcceptable(f"the instance cannot be given in transfer syntax {wanted}")
     made = _part10(archive, instance, wanted)
     if made is None:
@@ -274,6 +281,11 @@ def _one_instance(archive: Archive, record: InstanceRecord, request: Request, fo
         ("Vary", "Accept"),
     ]
     if syntax != instance.transfer_syntax_uid:
+        etag = f'W/"{instance.blob[:40]}-{syntax}"'  # weak: encoders change
+        headers.append(("ETag", etag))
+        if is_fresh(request, etag):
+            close(pieces)
+            return not_modified(headers)
         return Answer(200, headers, pieces=started(pieces))
     etag = f'"{instance.blob[:40]}"'
     headers.append(("ETag", etag))
@@ -315,7 +327,9 @@ def _instance_metadata(archive: Archive, principal: Principal, request: Request)
 
 def _etag_of(form: ModelForm, request: Request) -> str:
     """What tells forms of the same metadata apart: addresses in them depend on where the caller sees the service."""
-    root = hashlib.sha256(request.scope.get("root_path", "").encode()).hexdigest()[:4]
+    outside: Outside | None = request.scope.get("filmless.outside")
+    seen = f"{outside.prefix if outside else ''}{request.scope.get('root_path', '')}"
+    root = hashlib.sha256(seen.encode()).hexdigest()[:4]
     return f"{form.media_type[-4:]}{'p' if form.is_multipart else ''}-{root}"
 
 
@@ -428,6 +442,10 @@ def _bulk_frames(
     count = instance.number_of_frames
     form = frame_form(request, instance, count)
     part_type = f"{form.media_type}; transfer-syntax={form.transfer_syntax_uid}"
+    etag = f'W/"{instance.blob[:32]}-{form.transfer_syntax_uid}{"-parts" if form.is_multipart else ""}"'
+    headers = [(name, etag if name == "ETag" else value) for name, value in headers]
+    if is_fresh(request, etag):
+        return not_modified(headers)
     if not form.is_multipart:
         data = read_frame(archive, record, 1, form.transfer_syntax_uid).data
         return Answer(200, [("Content-Type", part_type), *headers], data)
