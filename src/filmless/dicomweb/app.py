@@ -31,7 +31,7 @@ from filmless.dicomweb.uri import uri_routes
 from filmless.dicomweb.workitems import workitem_routes
 from filmless.errors import FilmlessError, NotAllowed
 
-_EXPOSED: Final = "Content-Location, Content-Range, ETag, Location, Warning, Retry-After"
+_EXPOSED: Final = "Content-Location, Content-Range, ETag, Link, Location, Warning, Retry-After"
 _ALLOWED: Final = "Authorization, Accept, Content-Type, Range, If-None-Match"
 
 

@@ -39,7 +39,8 @@ _FRAMES: Final = tuple(
                  "image/dicom-rle")
 )  # fmt: skip
 
-_SEARCH: Final = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching", "includefield", "limit", "offset")
+_SEARCH: Final = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching", "includefield", "limit", "offset",
+                  "cursor")  # fmt: skip
 _LOOK: Final = ("annotation", "quality", "viewport", "window", "iccprofile")
 _URI: Final = ("requestType", "studyUID", "seriesUID", "objectUID", "contentType", "charset", "annotation", "rows",
                "columns", "region", "windowCenter", "windowWidth", "frameNumber", "imageQuality",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlencode
 
 import orjson
 from starlette.concurrency import run_in_threadpool
@@ -22,7 +24,7 @@ from filmless.dicomweb.multipart import content_type, documents, new_boundary
 from filmless.dicomweb.negotiation import DICOM_XML, ModelForm, choose_model_form, read_accept
 from filmless.errors import Refused
 from filmless.query import attributes as at
-from filmless.query.search import JsonDataset, Level, Options, Query, Wanted, find_page, read_query
+from filmless.query.search import JsonDataset, Level, Options, Position, Query, Wanted, find_page, read_query
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
@@ -82,6 +84,7 @@ class Parameters:
     limit: int | None
     offset: int
     options: Options
+    cursor: str | None = None
 
 
 def search_routes(archive: Archive) -> list[BaseRoute]:
@@ -116,7 +119,8 @@ def search(archive: Archive, principal: Principal, resource: Resource, request: 
     wanted.pop(at.CHARACTER_SET, None)  # JSON is UTF-8
     query = read_query(resource.level, asked.identifier, asked.options, wanted=wanted, wants_all=asked.includes_all)
     limit = _limit(archive, request, asked)
-    page = find_page(archive, principal, query, limit=limit, offset=asked.offset)
+    after = None if asked.cursor is None else _read_cursor(asked.cursor, resource)
+    page = find_page(archive, principal, query, limit=limit, offset=asked.offset, after=after)
     service = service_url(archive, request)
     for dataset in page.datasets:
         _finish(dataset, resource, named, service)
@@ -124,12 +128,38 @@ def search(archive: Archive, principal: Principal, resource: Resource, request: 
     warnings = _warnings(query, named, has_more=page.has_more)
     if warnings:
         headers["Warning"] = ", ".join(f'299 {service} "{warning}"' for warning in warnings)
+    if page.has_more and page.position is not None:
+        headers["Link"] = f'<{_next_address(request, service, resource, page.position)}>; rel="next"'
     media_type, body = _write(form, page.datasets)
     if len(body) >= _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip.compress(body, compresslevel=1, mtime=0)
         headers["Content-Encoding"] = "gzip"
     headers["Content-Type"] = media_type
     return Response(body, headers=headers)
+
+
+def _next_address(request: Request, service: str, resource: Resource, position: Position) -> str:
+    """Where the next page is (RFC 8288): behind the last match of this one, whatever comes or goes meanwhile."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in ("cursor", "offset")]
+    written = base64.urlsafe_b64encode(orjson.dumps([int(resource.level), *position])).decode().rstrip("=")
+    return f"{service}{quote(path)}?{urlencode([*kept, ('cursor', written)])}"
+
+
+def _read_cursor(text: str, resource: Resource) -> Position:
+    """Read the place that an earlier answer named.
+
+    Raises
+    ------
+    Refused
+    """
+    try:
+        found = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    except ValueError as error:
+        raise Refused(f"cursor is {text[:40]!r}; take the address in the Link header of an earlier answer") from error
+    if not isinstance(found, list) or not found or found[0] != int(resource.level) or len(text) > 1024:
+        raise Refused("this cursor is of another search")
+    return tuple(found[1:])
 
 
 def _limit(archive: Archive, request: Request, asked: Parameters) -> int:
@@ -159,6 +189,7 @@ def read_parameters(items: Iterable[tuple[str, str]]) -> Parameters:
     included: dict[str, Any] = {}
     includes_all = False
     numbers: dict[str, int] = {}
+    cursor: str | None = None
     flags = {"fuzzymatching": False, "emptyvaluematching": False, "multiplevaluematching": False}
     matched: list[tuple[str, str]] = []
     for count, (name, value) in enumerate(items):
@@ -168,6 +199,8 @@ def read_parameters(items: Iterable[tuple[str, str]]) -> Parameters:
             flags[name] = _flag(name, value)
         elif name in ("limit", "offset"):
             numbers[name] = _number(name, value)
+        elif name == "cursor":
+            cursor = value
         elif name == "includefield":
             for part in filter(None, (part.strip() for part in value.split(","))):
                 if part.lower() == "all":
@@ -187,7 +220,11 @@ def read_parameters(items: Iterable[tuple[str, str]]) -> Parameters:
         empty_values=flags["emptyvaluematching"],
         multiple_values=flags["multiplevaluematching"],
     )
-    return Parameters(identifier, included, includes_all, numbers.get("limit"), numbers.get("offset", 0), options)
+    if cursor is not None and numbers.get("offset"):
+        raise Refused("a cursor says where to go on: offset is not for it")
+    return Parameters(
+        identifier, included, includes_all, numbers.get("limit"), numbers.get("offset", 0), options, cursor
+    )
 
 
 def _flag(name: str, value: str) -> bool:

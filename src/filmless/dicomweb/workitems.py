@@ -199,6 +199,8 @@ def _search(archive: Archive, principal: Principal, request: Request, _: bytes) 
     form = choose_model_form(read_accept(request.headers, request.query_params), is_single=False)
     asked = read_parameters(request.query_params.multi_items())
     wanted = dict.fromkeys((*at.RETURNED, *asked.identifier), None) | dict(asked.included)
+    if asked.cursor is not None:
+        raise Refused("a search for workitems has no cursor: page by limit and offset")
     query = search.read_query(asked.identifier, asked.options, wanted, wants_all=asked.includes_all)
     settings = archive.settings
     limit = min(settings.query_page_default if asked.limit is None else asked.limit, settings.query_page_max)

@@ -15,6 +15,7 @@ from filmless.access import audit, policy
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
 from filmless.archive.tables import instances, patients, series, studies, uids
+from filmless.errors import Refused
 from filmless.query import attributes as at
 from filmless.query import conditions, matching
 from filmless.query.attributes import Level
@@ -68,12 +69,16 @@ class Query:
     detail: str = ""
 
 
+Position = tuple[int | str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Matches, and whether there are more."""
+    """Matches, and whether there are more; `position` is the place of the last in the order of its level."""
 
     datasets: list[JsonDataset]
     has_more: bool
+    position: Position | None = None
 
 
 def read_query(
@@ -144,27 +149,42 @@ def begin(archive: Archive, principal: Principal, query: Query) -> None:
         )
 
 
-def find_page(archive: Archive, principal: Principal, query: Query, *, limit: int, offset: int = 0) -> Page:
-    """Search once and give matches `offset` to `offset + limit` in the stable order of the level."""
+def find_page(
+    archive: Archive,
+    principal: Principal,
+    query: Query,
+    *,
+    limit: int,
+    offset: int = 0,
+    after: Position | None = None,
+) -> Page:
+    """Search once and give matches `offset` to `offset + limit` in the stable order of the level.
+
+    With `after`, the position of an earlier page, they are those behind it, whatever came or went meanwhile. Raises
+    NotAllowed, and Refused: the position is none of this level's order.
+    """
     begin(archive, principal, query)
     search = _Search(archive, principal, query)
+    if after is not None:
+        search.check_position(after)
+    found: list[tuple[Position, JsonDataset]] = []
     if search.is_exact:
-        rows = search.run(limit=limit + 1, offset=offset)
-        found = [dataset for _, dataset in rows if dataset is not None]
+        rows = search.run(limit=limit + 1, offset=offset, after=after)
+        found = [(position, dataset) for position, dataset in rows if dataset is not None]
     else:
-        found = []
-        for number, dataset in enumerate(search.all(min(offset + limit + 1, ROWS_PER_STATEMENT))):
+        for number, each in enumerate(search.found(min(offset + limit + 1, ROWS_PER_STATEMENT), after)):
             if number >= offset:
-                found.append(dataset)
+                found.append(each)
             if len(found) > limit:
                 break
-    return Page(found[:limit], len(found) > limit)
+    last = found[:limit][-1][0] if found[:limit] else None
+    return Page([dataset for _, dataset in found[:limit]], len(found) > limit, last)
 
 
 def find_all(archive: Archive, principal: Principal, query: Query) -> Iterator[JsonDataset]:
     """Search and yield every match, page by page: no read transaction stays open while the caller sends one."""
     begin(archive, principal, query)
-    yield from _Search(archive, principal, query).all()
+    yield from (dataset for _, dataset in _Search(archive, principal, query).found())
 
 
 class _Search:
@@ -409,15 +429,21 @@ class _Search:
             reads_headers=self.needs_headers,
         )
 
-    def all(self, first: int | None = None) -> Iterator[JsonDataset]:
-        """Yield every match, a page of rows at a time; the first page has `first` rows."""
-        after: tuple[Any, ...] | None = None
+    def check_position(self, position: Position) -> None:
+        """Hold that a position is one of this order. Raises Refused."""
+        kinds = (str, str, int) if self.level is Level.STUDY else (int,) * len(self.order)
+        is_long = any(isinstance(each, int) and abs(each) >> 63 for each in position)
+        if tuple(map(type, position)) != kinds or is_long:
+            raise Refused("this cursor is of another search")
+
+    def found(self, first: int | None = None, after: Position | None = None) -> Iterator[tuple[Position, JsonDataset]]:
+        """Yield every match with its position, a page of rows at a time; the first page has `first` rows."""
         limit = first or ROWS_PER_STATEMENT
         while True:
             rows = self.run(limit=limit, after=after)
-            for _, dataset in rows:
+            for position, dataset in rows:
                 if dataset is not None:
-                    yield dataset
+                    yield position, dataset
             if len(rows) < limit:
                 return
             after, limit = rows[-1][0], ROWS_PER_STATEMENT
