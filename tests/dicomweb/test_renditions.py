@@ -19,13 +19,16 @@ from starlette.testclient import TestClient
 
 import make
 from answers import address, parts_of
+from filmless.access.principal import SYSTEM
 from filmless.archive import Archive, metadata
 from filmless.archive.jobs import Worker
-from filmless.archive.tables import renditions
+from filmless.archive.tables import instances, renditions
 from filmless.config import Settings
 from filmless.retrieve import decoding
 from filmless.retrieve.decoding import Decoders
 from filmless.retrieve.make_renditions import make_renditions, trim
+from filmless.retrieve.renditions import Index, read_index
+from filmless.store.delete import Target, delete_instances
 from filmless.store.sweep import sweep
 from real_files import pydicom_file
 from stored import flip_bit
@@ -262,6 +265,39 @@ def test_a_series_that_grows_gets_the_copies_it_lacks(archive: Archive, stored: 
         assert parts_of(frame(client, ds, EITHER))[0][0]["content-type"].startswith("image/jphc")
     work(archive)
     assert kept(archive) == 2
+
+
+@pytest.mark.parametrize("is_only_one", [True, False])
+def test_what_is_deleted_while_copies_are_made_leaves_none(
+    is_only_one: bool, archive: Archive, stored: Store, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = stored(ct())
+    if not is_only_one:
+        rest = stored(ct(StudyInstanceUID=gone.StudyInstanceUID, SeriesInstanceUID=gone.SeriesInstanceUID))
+    target = Target(gone.StudyInstanceUID, gone.SeriesInstanceUID, gone.SOPInstanceUID)
+    trims: list[int] = []
+
+    def delete_once(index: Any, real: Callable[[Any], bytes] = Index.pack) -> bytes:
+        if not trims:
+            trims.append(delete_instances(archive, SYSTEM("cli"), target, "wrong patient"))
+            assert kept(archive) == 0
+        return real(index)
+
+    monkeypatch.setattr(Index, "pack", delete_once)
+    work(archive)
+
+    assert trims
+    if is_only_one:
+        assert (kept(archive), list(archive.renditions.keys())) == (0, [])
+        return
+    [key] = archive.renditions.keys()
+    with archive.reading() as session:
+        length = session.execute(select(renditions.c.length_bytes)).scalar_one()
+        left = session.execute(select(instances.c.blob)).scalar_one()
+    index = read_index(archive, key, length)
+    assert index is not None
+    assert set(index.entries) == {left.hex()}
+    assert RPCL in frame(client, rest, EITHER).text
 
 
 def test_a_study_that_still_arrives_is_waited_for(archive: Archive, stored: Store) -> None:

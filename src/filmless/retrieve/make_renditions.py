@@ -18,7 +18,7 @@ from filmless.access.principal import SYSTEM
 from filmless.archive import Archive
 from filmless.archive.blobs import BlobWriter
 from filmless.archive.jobs import JobContext
-from filmless.archive.tables import renditions, series, studies
+from filmless.archive.tables import instances, renditions, series, studies
 from filmless.dicom.syntaxes import HTJ2K_LOSSLESS_RPCL
 from filmless.errors import NotAcceptable, NotFound, Refused, Unavailable
 from filmless.retrieve.decoding import background_decoders
@@ -98,15 +98,29 @@ def _pack(
                 instance = next(wanted, None)
             writer.write(index.pack())
             blob, length = writer.finish()
-        now = time.time()
-        with archive.transaction() as session:
+        _record(archive, series_key, index, blob, length)
+        if job.is_stopping and instance is not None:
+            raise Unavailable("the worker is stopping; the rest of the series follows")
+
+
+def _record(archive: Archive, series_key: int, index: Index, blob: str, length: int) -> None:
+    """Record an object, unless an instance in it was deleted meanwhile: then it goes, and another is asked for."""
+    now = time.time()
+    of_series = select(studies.c.id).join(series, series.c.study_key == studies.c.id).where(series.c.id == series_key)
+    with archive.transaction() as session:
+        is_there = session.execute(of_series.with_for_update(of=studies)).first() is not None  # as a deletion holds it
+        rows = session.execute(select(instances.c.blob).where(instances.c.series_key == series_key))
+        is_whole = index.entries.keys() <= {row.blob.hex() for row in rows}
+        if is_there and is_whole:
             session.execute(
                 insert(renditions).values(
                     series_key=series_key, blob=blob, length_bytes=length, created_at=now, used_at=now
                 )
             )
-        if job.is_stopping and instance is not None:
-            raise Unavailable("the worker is stopping; the rest of the series follows")
+            return
+        if is_there:
+            ask_for(session, series_key)
+    archive.renditions.delete(blob)
 
 
 def _copy(
