@@ -69,8 +69,8 @@ bench: setup ## Filmless and Orthanc side by side (installs nothing; needs Debia
 	$(BIN)/python benchmarks/sizing.py --scaled
 	$(BIN)/python benchmarks/scale.py --largest 1000000
 
-soak: setup ## The long tests
-	$(BIN)/python -m pytest -m soak tests
+soak: setup ## An hour of load, kills and fuzzing, then every invariant (FILMLESS_SOAK_MINUTES=60)
+	$(BIN)/python -m pytest -m soak -s tests
 
 docs: setup ## Write docs/openapi.json and the web client's types from the code
 	$(BIN)/filmless openapi > docs/openapi.json
