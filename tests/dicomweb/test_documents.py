@@ -32,7 +32,7 @@ def rendered(
     return client.get(address(ds, level) + "/rendered", headers={**headers, **({"accept": accept} if accept else {})})
 
 
-@pytest.mark.parametrize("accept", [None, "text/html", BROWSER, "text/*;q=0.5, image/jpeg"])
+@pytest.mark.parametrize("accept", [None, "text/html", BROWSER, "text/*, image/jpeg;q=0.5"])
 @pytest.mark.parametrize("level", ["instance", "series", "study"])
 def test_a_report_is_a_page_that_runs_nothing(
     accept: str | None, level: str, stored: Store, client: TestClient
@@ -119,10 +119,9 @@ def test_a_large_document_comes_from_where_it_lies(stored: Store, client: TestCl
 @pytest.mark.parametrize(
     ("maker", "accept", "words"),
     [
-        (report, "image/jpeg", "text/html or text/plain"),
         (report, "text/rtf", "text/html or text/plain"),
         (lambda: document(1, PDF, "application/pdf"), "text/html", "application/pdf"),
-        (lambda: document(1, PDF, "application/pdf"), "image/png", "application/pdf"),
+        (report, "image/webp", "text/html or text/plain"),
         (lambda: make.instance("1.2.840.10008.5.1.4.1.1.481.3", Modality="RTSTRUCT"), "*/*", "RT Structure Set"),
         (lambda: make.ct_slice(rows=8), "text/html", "image/jpeg"),
     ],
@@ -134,6 +133,25 @@ def test_what_cannot_be_had_is_406_and_says_what_can(
     answer = rendered(client, stored(maker()), accept, level)
     assert answer.status_code == 406
     assert words in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "maker",
+    [
+        report,
+        lambda: document(1, PDF, "application/pdf"),
+        lambda: make.instance("1.2.840.10008.5.1.4.1.1.481.3", Modality="RTSTRUCT"),
+    ],
+)
+@pytest.mark.parametrize("level", ["instance", "series"])
+def test_a_picture_that_is_asked_for_by_name_is_a_labelled_sheet(
+    maker: Callable[[], Dataset], level: str, stored: Store, client: TestClient
+) -> None:
+    """OHIF asks so of every series in its list."""
+    ds = stored(maker())
+    for accept in ("image/jpeg", "image/jpeg, text/html;q=0.5", "image/*"):
+        answer = rendered(client, ds, accept, level)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
 
 
 def test_a_report_without_content_is_refused_with_a_sentence(stored: Store, client: TestClient) -> None:

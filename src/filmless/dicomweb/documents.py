@@ -11,6 +11,7 @@ from starlette.requests import Request
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicom import report_html
+from filmless.dicom.rendering import MEDIA_TYPES
 from filmless.dicomweb.answers import (
     PRIVATE,
     REVALIDATE,
@@ -38,7 +39,7 @@ _POLICIES: Final = {HTML: report_html.CONTENT_SECURITY_POLICY, PDF: "frame-ances
 def answer_document(
     archive: Archive, principal: Principal, record: InstanceRecord, request: Request, ranges: list[MediaRange]
 ) -> Answer | None:
-    """Answer with a document in the form that the caller takes; None when the instance is no document.
+    """Answer with a document in the form that the caller takes; None when it is none, or is wanted as a picture.
 
     Raises
     ------
@@ -52,7 +53,14 @@ def answer_document(
         if media_type is not None:
             document = read_document(archive, principal, record, media_type, service_path(archive, request))
             return _answer(archive, record, request, document, is_multipart=wanted.is_multipart)
-    raise NotAcceptable(f"this document is given as {' or '.join(kinds)}; its thumbnail is a picture")
+        if asks_for_picture(wanted):
+            return None
+    raise NotAcceptable(f"this document is given as {' or '.join(kinds)}, and as a picture of a labelled sheet")
+
+
+def asks_for_picture(wanted: MediaRange) -> bool:
+    """Whether a range names pictures, and not just anything: viewers ask so of all that stands in their list."""
+    return wanted.media_type.startswith("image/") and any(wanted.takes(kind) for kind in MEDIA_TYPES)
 
 
 def _answer(

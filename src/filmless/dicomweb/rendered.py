@@ -27,7 +27,7 @@ from filmless.dicomweb.answers import (
     service_url,
     started,
 )
-from filmless.dicomweb.documents import answer_document
+from filmless.dicomweb.documents import answer_document, asks_for_picture
 from filmless.dicomweb.frames import read_frame_numbers
 from filmless.dicomweb.looks import annotation_warning, read_look, read_size
 from filmless.dicomweb.multipart import closing, content_type, new_boundary, part_head, part_headers
@@ -48,6 +48,7 @@ from filmless.retrieve.opening import open_study, require
 from filmless.retrieve.presented import presented_frames, render_presented
 from filmless.retrieve.rendered import (
     Look,
+    draw_sheet,
     get_representative,
     is_image,
     middle_frame,
@@ -117,7 +118,7 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
             return document
         if is_presentation_state_class(instance.sop_class_uid):
             return _presented(archive, principal, record, request, ranges)
-        _require_image(instance)
+        _require_picture(instance, ranges)
     if is_video(instance):
         return answer_video(archive, record, request, ranges)
     can_move = len(numbers) != 1 and instance.number_of_frames > 1
@@ -136,7 +137,10 @@ def _rendered_instance(archive: Archive, principal: Principal, request: Request)
         if look.media_type == MP4:
             return answer_cine(archive, record, request, headers, chosen, look)
         return Answer(200, [("Content-Type", GIF), *headers], pieces=render_gif(archive, record, chosen, look))
-    drawn = render_frame(archive, record, numbers[0] if numbers else middle_frame(instance), look)
+    if is_image(instance):
+        drawn = render_frame(archive, record, numbers[0] if numbers else middle_frame(instance), look)
+    else:
+        drawn = draw_sheet(archive, instance, look)
     if wanted.is_multipart:
         return _parts(request, archive, headers, iter([(instance, drawn)]), look)
     return Answer(200, [("Content-Type", look.media_type), *headers], drawn)
@@ -188,14 +192,16 @@ def _require_region(look: Look, instance: StoredInstance) -> None:
         raise Refused(f"viewport: the region begins at {viewport.left:g},{viewport.top:g}, outside {columns} x {rows}")
 
 
-def _require_image(instance: StoredInstance) -> None:
-    """Hold that an instance has something to be drawn.
+def _require_picture(instance: StoredInstance, ranges: list[MediaRange]) -> None:
+    """Hold that an instance can be drawn, or that a picture of it is asked for by name: then a labelled sheet will do.
+
+    OHIF asks so of every series in its list, and shows a broken tile when it is refused.
 
     Raises
     ------
     NotAcceptable
     """
-    if not is_image(instance):
+    if not is_image(instance) and not any(map(asks_for_picture, ranges)):
         name = name_of(instance.sop_class_uid)
         raise NotAcceptable(f"an instance of {name} has no picture or text of its own; its thumbnail stands for it")
 
@@ -230,7 +236,7 @@ def _rendered_many(archive: Archive, principal: Principal, request: Request) -> 
     document = answer_document(archive, principal, representative, request, ranges)
     if document is not None:
         return document
-    _require_image(representative.instance)
+    _require_picture(representative.instance, ranges)
     wanted = _choice(ranges, count=1)
     look = read_look(request, wanted.media_type)
     _require_region(look, representative.instance)
@@ -238,7 +244,11 @@ def _rendered_many(archive: Archive, principal: Principal, request: Request) -> 
     if wanted.is_multipart:
         chosen = find_instances(archive, principal, study_uids=[study], series_uids=[series] if series else [])
         return _parts(request, archive, headers, _each_instance(archive, chosen, look), look)
-    drawn = render_frame(archive, representative, middle_frame(representative.instance), look)
+    instance = representative.instance
+    if is_image(instance):
+        drawn = render_frame(archive, representative, middle_frame(instance), look)
+    else:
+        drawn = draw_sheet(archive, instance, look)
     return Answer(200, [("Content-Type", look.media_type), *headers], drawn)
 
 
