@@ -1,6 +1,6 @@
 """How the cost of the index grows: the same questions to indexes of 10^4 to 10^7 instances, and one more instance each.
 
-    python benchmarks/scale.py [--largest 10000000] [--folder DIR] [--json FILE]
+    python benchmarks/scale.py [--largest 10000000] [--folder DIR [--keep]] [--json FILE]
 
 Each study is one series of 100 instances. The rows are made past the doors and have no blobs, so only the index is
 asked; what is stored on top of it is real. By a name, 5 of 100 studies are found and 100 of more than 2,000: what
@@ -12,11 +12,11 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
@@ -71,7 +71,7 @@ class Asked:
                 .where(series.c.series_instance_uid == self.series)
                 .limit(1)
             )
-        self.new = iter(Source(21, 64).study(400))
+        self.new = iter(Source(time.time_ns(), 64).study(400))  # in a kept archive too they are new
 
     def page(self, level: Level, **keys: str) -> Callable[[], object]:
         identifier = {
@@ -124,20 +124,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--largest", type=int, default=10_000_000)
     parser.add_argument("--folder", type=Path, help="make the archives below this folder")
+    parser.add_argument("--keep", action="store_true", help="leave the archives in --folder, and use those left there")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     options = parser.parse_args()
     report = Report("How cost grows with the index; 'other' is the smallest of them")
     sizes = [10**power for power in range(4, 9) if 10**power <= options.largest]
     with ExitStack() as stack:
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.folder)))
+        root = options.folder if options.keep else Path(stack.enter_context(TemporaryDirectory(dir=options.folder)))
         asked: dict[int, dict[str, tuple[Callable[[], object], int]]] = {}
         for size in sizes:
             data = root / str(size)
-            began = time.perf_counter()
-            fill.make(data, studies=size // PER_STUDY, instances=PER_STUDY)
-            took = time.perf_counter() - began
+            if not data.exists():
+                began = time.perf_counter()
+                fill.make(data, studies=size // PER_STUDY, instances=PER_STUDY)
+                report.note(f"{size:,} instances: made in {time.perf_counter() - began:,.0f} s")
             length = sum(path.stat().st_size for path in data.glob("filmless.db*"))
-            report.note(f"{size:,} instances: {length / size:,.0f} bytes each in the database, made in {took:,.0f} s")
+            report.note(f"{size:,} instances: {length / size:,.0f} bytes each in the database")
             asked[size] = Asked(stack.enter_context(Archive.open(Settings(data=data))), size).questions()
         for what in asked[sizes[0]]:  # all sizes one after another, so that they meet the machine in one mood
             first = None
