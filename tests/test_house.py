@@ -48,6 +48,16 @@ def test_no_file_has_a_second_subject() -> None:
     assert long == set(LONG_FILES)
 
 
+def test_decisions_are_numbered_once_and_say_what_they_must() -> None:
+    wanted = ["Context", "Decision", "Consequences", "Alternatives", "Held by"]
+    pages = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+    assert [path.name[:4] for path in pages] == [f"{number:04d}" for number in range(1, len(pages) + 1)]
+    for path in pages:
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith(f"# {path.name[:4]}: ")
+        assert [line[3:] for line in text.splitlines() if line.startswith("## ")] == wanted, path.name
+
+
 def test_the_page_of_settings_is_what_the_code_says() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "settings_page.py"], capture_output=True, text=True, check=True
