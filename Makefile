@@ -1,7 +1,8 @@
 # Every developer command. `make help` lists them.
 SHELL := /bin/sh
 PYTHON ?= python3
-VENV ?= .venv
+# Another Python has an environment of its own: make test PYTHON=python3.12
+VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 NODE := $(BIN)/python tools/node.py
@@ -86,5 +87,5 @@ lock: ## Renew requirements/*.txt (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 -c requirements/dev.txt pyproject.toml -o requirements/base.txt
 
 clean: ## Remove what the commands made (not your data)
-	rm -rf $(VENV) web/node_modules src/filmless/screen dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
+	rm -rf .venv .venv-* web/node_modules src/filmless/screen dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis test-results
 	find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pynetdicom import AE, evt
 from sqlalchemy import func, select
 
 from filmless.access import peers
@@ -19,45 +18,18 @@ from filmless.archive.tables import headers, instances, series, studies
 from filmless.config import Settings
 from filmless.store.verify import verify
 from running import RunningServer
-from senders import CT_IMAGE, Sender
+from senders import Sender
+from slow import SlowPeer, slow_peer
 from stored import as_flags
 from waiting import until
+
+__all__ = ["slow_peer"]
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
 
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # connections are refused on purpose
 
 SHARED = {"job_lease_s": 4, "series_quiet_s": 1, "job_backoff_s": 0.5, "log_level": "warning"}
-
-
-class SlowPeer:
-    """Takes instances, but none before it may: who sends to it is busy until then."""
-
-    def __init__(self) -> None:
-        self.may_answer = threading.Event()
-        self.taken: list[str] = []
-        self.associations = 0
-        ae = AE("SLOW")
-        ae.add_supported_context(CT_IMAGE)
-        handlers = [(evt.EVT_C_STORE, self._take), (evt.EVT_ACCEPTED, self._count)]
-        self.server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-        self.port = self.server.socket.getsockname()[1]
-
-    def _count(self, _event: evt.Event) -> None:
-        self.associations += 1
-
-    def _take(self, event: evt.Event) -> int:
-        self.may_answer.wait(60)
-        self.taken.append(str(event.request.AffectedSOPInstanceUID))
-        return 0x0000
-
-
-@pytest.fixture
-def slow_peer() -> Iterator[SlowPeer]:
-    peer = SlowPeer()
-    yield peer
-    peer.may_answer.set()
-    peer.server.shutdown()
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from sqlalchemy import (
 
 from filmless.archive.database import Insert, Prepared, insert_for
 from filmless.archive.events import publish
+from filmless.archive.set_back import Clock, follow_clock
 from filmless.archive.tables import job_pauses, jobs, schedules
 from filmless.errors import FilmlessError, NotFound, Refused, Unavailable
 
@@ -325,6 +326,7 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set; jobs in hand are finished first."""
         self._until_available(self._write_schedules, stop)
+        self._until_available(self._follow_clock, stop)
         runners = [
             threading.Thread(target=self._run_jobs, args=(stop, lane, looking), name=f"{lane or 'job'}-{number}")
             for lane, count, looking in [
@@ -333,11 +335,14 @@ class Worker:
             ]
             for number in range(count)
         ]
-        are_done = threading.Event()
+        are_done, clock = threading.Event(), Clock()
         keeper = threading.Thread(target=self._keep_leases, args=(are_done,), name="job-leases")
         for thread in (*runners, keeper):
             thread.start()
         while not stop.wait(self._settings.job_poll_s):
+            if clock.was_set_back():
+                logger.warning("clock_set_back")
+                self._until_available(self._follow_clock, stop)
             self._try(self._start_scheduled)
         for thread in runners:
             thread.join()
@@ -539,6 +544,10 @@ class Worker:
             for name, every_s in self._schedules.items():
                 schedule(session, name, every_s)
             session.execute(delete(schedules).where(schedules.c.name.not_in(list(self._schedules))))
+
+    def _follow_clock(self) -> None:
+        with self._archive.transaction() as session:
+            follow_clock(session, self._settings.job_lease_s)
 
     def _start_scheduled(self) -> None:
         now = time.time()

@@ -93,7 +93,7 @@ def _remove_gone(session: Connection, host: str, now: float) -> None:
     """Remove the rows of processes lost long ago, and of those on this machine that do not run."""
     session.execute(delete(processes).where(processes.c.heartbeat_at < now - FORGOTTEN_AFTER_S))
     for process in list_processes(session):
-        if process.host == host and not process.is_alive(now) and not _runs(process.pid):
+        if process.host == host and not _runs(process.pid):
             session.execute(delete(processes).where(processes.c.id == process.id))
 
 
