@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-import load
+import mixed_load
 from hostile_wire import anonymous_mib
 from listening import scp
 from running import RunningServer, children_of, filmless
@@ -122,7 +122,7 @@ def is_idle(database: Path) -> bool:
     return names <= {*PERIODIC, "make_renditions"}
 
 
-def check_rows(database: Path, ledger: load.Ledger, blobs: Path) -> None:
+def check_rows(database: Path, ledger: mixed_load.Ledger, blobs: Path) -> None:
     """Every acknowledged instance is there, to the byte; nothing is there that was not sent; all counts are right."""
     with sqlite3.connect(database, timeout=30) as connection:
         rows = connection.execute(
@@ -169,11 +169,18 @@ def bugs_in(log: str) -> list[str]:
 
 
 def test_mixed_load_with_random_kills_breaks_no_invariant(soaked: RunningServer, scp: Callable[..., Scp]) -> None:
-    ledger, stop, wrong = load.Ledger(), threading.Event(), list[str]()
-    destination = scp(store=load.arrivals(ledger, wrong))
+    ledger, stop, wrong = mixed_load.Ledger(), threading.Event(), list[str]()
+    destination = scp(store=mixed_load.arrivals(ledger, wrong))
     soaked.admit("DEST", allow="echo,store", port=destination.port)
-    kinds: list[type[load.Actor]] = [load.Modality] * 3
-    kinds += [load.Gateway, load.Tidier, load.Searcher, load.Reader, load.Reader, load.Mover]
+    kinds: list[type[mixed_load.Actor]] = [mixed_load.Modality] * 3
+    kinds += [
+        mixed_load.Gateway,
+        mixed_load.Tidier,
+        mixed_load.Searcher,
+        mixed_load.Reader,
+        mixed_load.Reader,
+        mixed_load.Mover,
+    ]
     actors = [kind(soaked, ledger, stop, number) for number, kind in enumerate(kinds)]
     began = time.monotonic()
     for actor in actors:
