@@ -21,6 +21,7 @@ from filmless.archive.jobs import Worker
 from filmless.archive.metadata import series_quiet
 from filmless.archive.tables import events as table
 from filmless.config import Settings
+from filmless.retrieve.make_renditions import make_renditions
 from filmless.routing.availability import study_quiet
 from filmless.store.receive import receive
 
@@ -58,7 +59,8 @@ def test_storing_is_told_from_the_first_instance_to_the_completed_study(
 ) -> None:
     start = changes(administrator, since="latest")
     first, second = store(archive, 1), store(archive, 2)
-    Worker(archive, {"series_quiet": series_quiet, "study_quiet": study_quiet}).run_due()
+    work = {"series_quiet": series_quiet, "study_quiet": study_quiet, "make_renditions": make_renditions}
+    Worker(archive, work).run_due()
 
     page = changes(administrator, since=start["cursor"])
 

@@ -702,7 +702,7 @@ def test_an_address_that_is_none_is_a_problem(client: TestClient) -> None:
 
 
 def test_a_method_that_is_not_possible_is_a_problem(client: TestClient) -> None:
-    response = client.delete("/dicomweb/studies/1.2.3")
+    response = client.put("/dicomweb/studies/1.2.3")
     assert response.status_code == 405
     assert response.headers["content-type"] == "application/problem+json"
 
