@@ -60,7 +60,7 @@ def test_a_session_that_ends_leads_to_the_sign_in_and_back(open_page: OpenPage, 
     page = open_page("/admin/jobs", name="ada")
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
     screen_server.call("DELETE", f"/users/{person}/sessions")
-    expect(page.get_by_text("Your session has ended")).to_be_visible()
+    expect(page.get_by_text("Your session has ended")).to_be_visible(timeout=20_000)
     sign_in(page, "ada", PASSWORD)
     expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 from filmless.archive.blobs import BUFFER_BYTES, BlobReader, Blobs, BlobWriter, copy_blob
 from filmless.archive.disk import DiskBlobs, DiskWriter
 from filmless.archive.moving import find_move, move_file
-from filmless.archive.outages import as_unavailable
+from filmless.archive.outages import as_unavailable, in_folder
 from filmless.config import Settings
 from filmless.errors import NotFound
 
@@ -83,7 +83,9 @@ class MovableBlobs(DiskBlobs):
         if target is not None:
             yield target
             return
-        with self._gate.open() as gate:
+        with as_unavailable(f"nothing can be put under {self.root}"), in_folder(self.root):
+            gate = self._gate.open()
+        with gate:
             fcntl.flock(gate, fcntl.LOCK_SH)  # let go of with the file
             yield self.target()
 
