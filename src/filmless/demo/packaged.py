@@ -45,6 +45,7 @@ def relabelled(name: str, study: SampleStudy, series: str, number: int, instance
     if path is None:
         return None
     ds = pydicom.dcmread(path)
+    ds.decode()  # in its own character set, before it is given another one
     base = study.dataset(series, number, str(ds.get("Modality") or "OT"), str(ds.SOPClassUID), instance)
     if "TransferSyntaxUID" not in ds.file_meta:
         return None
