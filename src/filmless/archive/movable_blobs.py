@@ -84,10 +84,12 @@ class MovableBlobs(DiskBlobs):
             yield target
             return
         with as_unavailable(f"nothing can be put under {self.root}"), in_folder(self.root):
-            gate = self._gate.open()
-        with gate:
+            gate = os.open(self._gate, os.O_RDONLY | os.O_CLOEXEC)
+        try:
             fcntl.flock(gate, fcntl.LOCK_SH)  # let go of with the file
             yield self.target()
+        finally:
+            os.close(gate)
 
     def shut(self) -> None:
         """After a move was announced: wait for those who put blobs here and did not know of it yet."""

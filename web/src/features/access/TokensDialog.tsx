@@ -1,18 +1,7 @@
-import {
-  Alert,
-  Button,
-  Code,
-  CopyButton,
-  Group,
-  MultiSelect,
-  Select,
-  Stack,
-  Text,
-  TextInput,
-} from '@mantine/core';
+import { Alert, Button, Code, Group, MultiSelect, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { Check, Copy, KeyRound } from 'lucide-react';
+import { KeyRound } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { addToken, revokeToken, tokensQuery } from '@/api/people';
@@ -21,6 +10,7 @@ import { DataTable } from '@/ui/DataTable';
 import { Moment } from '@/ui/Moment';
 import { EmptyState, ErrorState } from '@/ui/States';
 import { Dialog } from '@/ui/Dialog';
+import { ShownOnce } from '@/ui/ShownOnce';
 
 interface Props {
   opened: boolean;
@@ -51,7 +41,14 @@ function Tokens({ userId, rights }: Pick<Props, 'userId' | 'rights'>) {
       <Text size="sm" c="dimmed">
         {t('tokens.text')}
       </Text>
-      {created && <Secret created={created} onDone={() => setCreated(null)} />}
+      {created && (
+        <ShownOnce
+          title={t('tokens.created', { name: created.token.name })}
+          text={t('tokens.once')}
+          secret={created.secret}
+          onKept={() => setCreated(null)}
+        />
+      )}
       {isAdding ? (
         <AddToken
           userId={userId}
@@ -139,36 +136,6 @@ function TokenTable({ tokens, isLoading, userId }: { tokens: Token[]; isLoading:
         ]}
       />
     </>
-  );
-}
-
-function Secret({ created, onDone }: { created: CreatedToken; onDone: () => void }) {
-  const { t } = useTranslation();
-  return (
-    <Alert variant="light" title={t('tokens.created', { name: created.token.name })}>
-      <Text size="sm" mb="xs">
-        {t('tokens.once')}
-      </Text>
-      <Code block fz="sm" style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>
-        {created.secret}
-      </Code>
-      <Group gap="xs" mt="sm">
-        <CopyButton value={created.secret}>
-          {({ copied, copy }) => (
-            <Button
-              size="compact-sm"
-              leftSection={copied ? <Check size={14} /> : <Copy size={14} />}
-              onClick={copy}
-            >
-              {copied ? t('action.copied') : t('action.copy')}
-            </Button>
-          )}
-        </CopyButton>
-        <Button size="compact-sm" variant="default" onClick={onDone}>
-          {t('tokens.kept')}
-        </Button>
-      </Group>
-    </Alert>
   );
 }
 

@@ -1,25 +1,14 @@
-import {
-  Alert,
-  Button,
-  Checkbox,
-  Code,
-  CopyButton,
-  Group,
-  Radio,
-  Stack,
-  Text,
-  TextInput,
-} from '@mantine/core';
+import { Checkbox, Code, Radio, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { Check, Copy } from 'lucide-react';
 import { useTranslation } from 'react-i18next';
 import { addWebhook, changeWebhook, removeWebhook, type WebhookFields, webhooksQuery } from '@/api/webhooks';
 import type { CreatedWebhook, EventKind, Webhook } from '@/api/types';
 import { ConfirmDialog } from '@/ui/ConfirmDialog';
 import { Dialog } from '@/ui/Dialog';
 import { FormButtons, FormError } from '@/ui/forms';
+import { ShownOnce } from '@/ui/ShownOnce';
 
 interface Values {
   url: string;
@@ -191,30 +180,12 @@ export function WebhookSecret({ created, onClose }: { created: CreatedWebhook; o
   const { t } = useTranslation();
   return (
     <Dialog opened onClose={onClose} title={t('webhooks.secret')} size="md">
-      <Alert variant="light" title={t('webhooks.added')}>
-        <Text size="sm" mb="xs">
-          {t('webhooks.secretText')}
-        </Text>
-        <Code block fz="sm" style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>
-          {created.secret}
-        </Code>
-        <Group gap="xs" mt="sm">
-          <CopyButton value={created.secret}>
-            {({ copied, copy }) => (
-              <Button
-                size="compact-sm"
-                leftSection={copied ? <Check size={14} /> : <Copy size={14} />}
-                onClick={copy}
-              >
-                {copied ? t('action.copied') : t('action.copy')}
-              </Button>
-            )}
-          </CopyButton>
-          <Button size="compact-sm" variant="default" onClick={onClose}>
-            {t('tokens.kept')}
-          </Button>
-        </Group>
-      </Alert>
+      <ShownOnce
+        title={t('webhooks.added')}
+        text={t('webhooks.secretText')}
+        secret={created.secret}
+        onKept={onClose}
+      />
     </Dialog>
   );
 }
