@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from filmless.access.forwarding import client_of, outside_of, read_networks
+from filmless.access.forwarding import outside_of, read_networks
 from filmless.errors import Refused
 
 PROXIES = read_networks("10.0.0.0/8, 2001:db8::1")
@@ -19,7 +19,8 @@ def asked(peer: str | None, forwarded: str | None = None, proto: str | None = No
         headers[b"x-forwarded-for"] = forwarded.encode("latin-1")
     if proto is not None:
         headers[b"x-forwarded-proto"] = proto.encode("latin-1")
-    return client_of(scope, headers, PROXIES)
+    outside = outside_of(scope, headers, PROXIES)
+    return outside.address, outside.scheme
 
 
 def test_without_a_trusted_proxy_the_connection_says_who_it_is() -> None:

@@ -61,12 +61,6 @@ def outside_of(scope: Scope, headers: Mapping[bytes, bytes], proxies: Sequence[N
     return Outside(address, scheme, host, prefix if _PREFIX.fullmatch(prefix) else "")
 
 
-def client_of(scope: Scope, headers: Mapping[bytes, bytes], proxies: Sequence[Network]) -> tuple[str | None, str]:
-    """Give the address and scheme of the client."""
-    outside = outside_of(scope, headers, proxies)
-    return outside.address, outside.scheme
-
-
 def read_networks(text: str) -> tuple[Network, ...]:
     """Read the setting `trusted_proxies`.
 

@@ -95,10 +95,6 @@ class CharacterSets:
         self.codec = _CODECS.get(self.first, self.first)
         self.may_switch = self.first not in _STAND_ALONE
 
-    @property
-    def python_codecs(self) -> tuple[str, ...]:
-        return tuple(_CODECS.get(term, term) for term in self.terms)
-
 
 @functools.lru_cache(maxsize=1024)
 def _understand(written: tuple[str, ...]) -> CharacterSets:
