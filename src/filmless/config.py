@@ -298,6 +298,11 @@ class Settings(BaseSettings):
     non_patient_instances_max: int = Field(
         100_000, description="Most instances that belong to no patient (hanging protocols and the like) kept.", ge=1
     )
+    non_patient_model_max_bytes: int = Field(
+        16 << 20,
+        description="Longest instance of no patient that is given as DICOM JSON or XML; longer ones as files only.",
+        ge=1 << 10,
+    )
     workitem_max_bytes: int = Field(1 << 20, description="Longest data set of a workitem.", ge=1 << 12)
     workitems_max: int = Field(200_000, description="Most workitems kept; more are answered 503.", ge=1)
     workitem_keep_s: float = Field(7 * 86400.0, description="Time that a workitem is kept after it ended.", ge=0)

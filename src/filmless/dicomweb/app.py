@@ -22,6 +22,7 @@ from filmless.dicomweb.capabilities import capability_routes
 from filmless.dicomweb.channel import EventChannels
 from filmless.dicomweb.delete import delete_routes
 from filmless.dicomweb.frames import frame_routes
+from filmless.dicomweb.non_patient import non_patient_routes
 from filmless.dicomweb.rendered import rendered_routes
 from filmless.dicomweb.retrieve import retrieve_routes
 from filmless.dicomweb.search import search_routes
@@ -53,6 +54,7 @@ class Dicomweb:
                 *search_routes(archive),
                 *capability_routes(archive),
                 *store_routes(archive),
+                *non_patient_routes(archive),
                 *delete_routes(archive),
                 *workitem_routes(archive),
                 *subscriber_routes(archive),

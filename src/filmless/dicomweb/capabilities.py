@@ -20,6 +20,7 @@ from filmless.archive import Archive
 from filmless.dicom.rendering import GIF, JPEG, PNG
 from filmless.dicomweb.answers import principal_of, service_url
 from filmless.dicomweb.negotiation import DICOM, DICOM_JSON, DICOM_XML, JSON, MULTIPART, ZIP, choose, read_accept
+from filmless.dicomweb.non_patient import CATEGORIES
 
 WADL: Final = "application/vnd.sun.wadl+xml"
 _NAMESPACE: Final = "http://wadl.dev.java.net/2009/02"
@@ -79,6 +80,19 @@ def _retrieved() -> list[Transaction]:
     return found
 
 
+def _of_no_patient() -> list[Transaction]:
+    found = []
+    for category in CATEGORIES:
+        path, name = category.path, category.name
+        found += [
+            Transaction(path, "GET", f"Search{name}", _SEARCH[:-1], (), _MODELS),
+            Transaction(path, "POST", f"Store{name}", (), _STOWED, (DICOM_JSON, DICOM_XML)),
+            Transaction(f"{path}/{{uid}}", "GET", f"Retrieve{name}", ("accept",), (), (*_MODELS, DICOM_XML, DICOM)),
+            Transaction(f"{path}/{{uid}}", "POST", f"StoreOneOf{name}", (), _STOWED, (DICOM_JSON, DICOM_XML)),
+        ]
+    return found
+
+
 TRANSACTIONS: Final = (
     *(
         Transaction(path, "GET", f"SearchFor{name}", _SEARCH, (), _MODELS)
@@ -100,6 +114,7 @@ TRANSACTIONS: Final = (
     Transaction(f"{_INSTANCE}/bulkdata/{{path}}", "GET", "RetrieveBulkdata", ("accept",), (),
                 ("application/octet-stream", *_FRAMES)),
     Transaction("/wado", "GET", "RetrieveByUri", _URI, (), (DICOM, *_PICTURES)),
+    *_of_no_patient(),
     Transaction("/workitems", "GET", "SearchForUPS", _SEARCH, (), _MODELS),
     Transaction("/workitems", "POST", "CreateUPS", ("workitem",), _WORKITEM),
     Transaction("/workitems/{workitem}", "GET", "RetrieveUPS", (), (), _WORKITEM),

@@ -130,7 +130,12 @@ def search(archive: Archive, principal: Principal, resource: Resource, request: 
         headers["Warning"] = ", ".join(f'299 {service} "{warning}"' for warning in warnings)
     if page.has_more and page.position is not None:
         headers["Link"] = f'<{_next_address(request, service, resource, page.position)}>; rel="next"'
-    media_type, body = _write(form, page.datasets)
+    return written(request, form, page.datasets, headers)
+
+
+def written(request: Request, form: ModelForm, datasets: list[JsonDataset], headers: dict[str, str]) -> Response:
+    """Answer with matches in the form that was chosen, in gzip where the caller takes it and it saves a packet."""
+    media_type, body = _write(form, datasets)
     if len(body) >= _GZIP_FROM_BYTES and "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip.compress(body, compresslevel=1, mtime=0)
         headers["Content-Encoding"] = "gzip"

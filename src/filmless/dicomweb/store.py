@@ -12,6 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Final, Protocol, cast
 
 import anyio
@@ -41,10 +42,11 @@ from filmless.dicomweb.negotiation import (
     read_accept,
     read_media_type,
 )
+from filmless.dicomweb.non_patient import CATEGORIES, Category
 from filmless.dicomweb.store_metadata import METADATA, MetadataRequest
 from filmless.errors import FilmlessError, NotAcceptable, Refused, TooLarge, Unavailable
 from filmless.store.documents import Incomplete, NotSupported
-from filmless.store.receive import Receipt, receive
+from filmless.store.receive import AnotherAddress, Only, Receipt, receive
 
 log = structlog.get_logger()
 
@@ -61,6 +63,7 @@ WARNING_REASON: Final = "00081196"
 # PS3.7 annex C, PS3.4 B.2.3, PS3.18 table 10.5.3-2. The first that fits counts.
 _REASONS: Final[list[tuple[type[BaseException], int]]] = [
     (errors.NotAllowed, 0x0124),
+    (AnotherAddress, 0xA900),
     (Incomplete, 0xA900),
     (NotSupported, 0xC122),
     (errors.Conflict, 0x0111),
@@ -185,8 +188,9 @@ class _Whole:
 class Outcome:
     """What became of the parts, written as the Store Instances Response Module (PS3.18 annex I)."""
 
-    def __init__(self, service: str, failures_max: int) -> None:
+    def __init__(self, service: str, failures_max: int, category: Category | None = None) -> None:
         self._service = service
+        self._category = category
         self._failures_max = failures_max
         self.stored: list[dict[str, Any]] = []
         self.failed: list[dict[str, Any]] = []
@@ -202,7 +206,10 @@ class Outcome:
             f"{self._service}/studies/{receipt.study_instance_uid}/series/{receipt.series_instance_uid}"
             f"/instances/{receipt.sop_instance_uid}"
         )
-        self.studies.add(receipt.study_instance_uid)
+        if self._category is not None:
+            address = f"{self._service}{self._category.path}/{receipt.sop_instance_uid}"
+        else:
+            self.studies.add(receipt.study_instance_uid)
         entry = {
             **_reference(receipt.sop_class_uid, receipt.sop_instance_uid),
             RETRIEVE_URL: {"vr": "UR", "Value": [address]},
@@ -249,7 +256,7 @@ class Outcome:
         if not self.failed and not self.others:
             return 202 if self.is_warned else 200
         if self.stored:
-            return 202
+            return 202 if self._category is None else 200  # table 12.5.3-1: "at least one"
         if not self.allowed:
             return 403
         return 503 if self.retry_after_s is not None else 409
@@ -295,12 +302,18 @@ class _Coming:
     pipe: BodyPipe
     boundary: str | None
     inner_type: str
+    only: Only | None
 
 
 def store_routes(archive: Archive) -> list[BaseRoute]:
     """Give the routes of this transaction."""
     store = _Store(archive)
-    return [Route(path, store, methods=["POST"]) for path in ("/studies", "/studies/{study}")]
+    non_patient = (
+        Route(path, partial(store, category=category), methods=["POST"])
+        for category in CATEGORIES
+        for path in (category.path, f"{category.path}/{{uid}}")
+    )
+    return [*(Route(path, store, methods=["POST"]) for path in ("/studies", "/studies/{study}")), *non_patient]
 
 
 class _Store:
@@ -308,7 +321,9 @@ class _Store:
         self.archive = archive
         self._limiter: anyio.CapacityLimiter | None = None
 
-    async def __call__(self, scope: Scope, receive_message: Receive, send: Send) -> None:
+    async def __call__(
+        self, scope: Scope, receive_message: Receive, send: Send, *, category: Category | None = None
+    ) -> None:
         request = Request(scope, receive_message)
         principal = principal_of(request)
         policy.require(principal, Action.STORE, request.path_params.get("study"))
@@ -324,12 +339,13 @@ class _Store:
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(self.archive.settings.stow_requests_max)
         pipe = BodyPipe(length_max)
-        outcome = Outcome(service_url(self.archive, request), self.archive.settings.stow_failures_max)
+        outcome = Outcome(service_url(self.archive, request), self.archive.settings.stow_failures_max, category)
         async with self._limiter:
             feeding = asyncio.ensure_future(pipe.feed(receive_message))
             try:
                 inner = parameters.get("type", DICOM).lower() if media_type == MULTIPART else media_type
-                coming = _Coming(pipe, parameters.get("boundary") if media_type == MULTIPART else None, inner)
+                only = None if category is None else Only(category.sop_class_uids, request.path_params.get("uid"))
+                coming = _Coming(pipe, parameters.get("boundary") if media_type == MULTIPART else None, inner, only)
                 await anyio.to_thread.run_sync(self._read, coming, principal, request, outcome, abandon_on_cancel=False)
             except ClientDisconnect:
                 return
@@ -349,7 +365,9 @@ class _Store:
             self._read_instances(coming, principal, study, name, outcome)
         else:
             base = f"{service_url(self.archive, request)}/studies"
-            metadata = MetadataRequest(self.archive, principal, outcome, base=base, study=study, request=name)
+            metadata = MetadataRequest(
+                self.archive, principal, outcome, base=base, study=study, request=name, only=coming.only
+            )
             if coming.boundary is None:
                 metadata.read_alone(_Whole(coming.pipe).read, coming.inner_type)
             else:
@@ -364,7 +382,12 @@ class _Store:
             head = _Head(stream)
             try:
                 receipt = receive(
-                    self.archive, principal, cast("BinaryIO", head), expected_study_uid=study, request=name
+                    self.archive,
+                    principal,
+                    cast("BinaryIO", head),
+                    expected_study_uid=study,
+                    request=name,
+                    only=coming.only,
                 )
             except ClientDisconnect:
                 raise

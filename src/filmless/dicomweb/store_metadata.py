@@ -25,7 +25,7 @@ from filmless.dicomweb.multipart import Multipart, Part
 from filmless.dicomweb.negotiation import DICOM_JSON, DICOM_XML, JSON, read_media_type
 from filmless.errors import FilmlessError, Refused, TooLarge
 from filmless.store.assembling import BulkPart, assemble, bulk_uris, uid_of
-from filmless.store.receive import Receipt, receive, record_refusal
+from filmless.store.receive import Only, Receipt, receive, record_refusal
 
 log = structlog.get_logger()
 
@@ -75,6 +75,7 @@ class MetadataRequest:
         base: str,
         study: str | None,
         request: str,
+        only: Only | None = None,
     ) -> None:
         self._archive = archive
         self._principal = principal
@@ -82,6 +83,7 @@ class MetadataRequest:
         self._base = base
         self._study = study
         self._request = request
+        self._only = only
         self._waiting: list[_Waiting] = []
         self._spooled: dict[str, _Spooled] = {}
         self._metadata_bytes = 0
@@ -238,6 +240,7 @@ class MetadataRequest:
                 cast("BinaryIO", _Pieces(assembled.pieces)),
                 expected_study_uid=self._study,
                 request=self._request,
+                only=self._only,
             )
         except FilmlessError as error:
             if is_refused:

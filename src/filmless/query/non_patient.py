@@ -29,6 +29,8 @@ def find_all(
     identifier: JsonDataset,
     options: Options,
     wanted: Wanted,
+    *,
+    wants_all: bool = False,
 ) -> Iterator[JsonDataset]:
     """Yield what was asked for of each instance of these SOP classes that matches, in the order of arrival.
 
@@ -56,18 +58,20 @@ def find_all(
             after = row.id
             dataset: JsonDataset = json.loads(row.attributes)
             if matches(keys, dataset):
-                yield _answer(dataset, wanted)
+                yield _answer(dataset, wanted, wants_all=wants_all)
         if len(rows) < _ROWS_AT_ONCE:
             return
 
 
-def _answer(dataset: JsonDataset, wanted: Wanted) -> JsonDataset:
+def _answer(dataset: JsonDataset, wanted: Wanted, *, wants_all: bool) -> JsonDataset:
     """Give what was asked for of one match; an attribute that it lacks is there without a value."""
-    found: JsonDataset = {}
+    found: JsonDataset = {tag: each for tag, each in dataset.items() if tag != at.CHARACTER_SET} if wants_all else {}
     for tag, inner in wanted.items():
         element = dataset.get(tag)
         if element is not None and inner:
             element = part_of(element, inner)
+        if tag in found:
+            continue
         held = element if element is not None else empty(tag)
         if held is not None and tag != at.CHARACTER_SET:
             found[tag] = held

@@ -16,7 +16,7 @@ from filmless.dicom.iods import required_of
 from filmless.dicom.json import JsonDataset
 from filmless.dicom.part10 import preamble_and_meta
 from filmless.dicom.syntaxes import EXPLICIT_LE, OCTET_STREAM
-from filmless.dicom.uids import is_storable
+from filmless.dicom.uids import NON_PATIENT_CLASSES, is_storable
 from filmless.errors import Refused
 from filmless.store.documents import Incomplete, NotSupported, check_document
 from filmless.store.pictures import Described, describe_native, describe_pictures, describe_video, fragments_of
@@ -111,7 +111,8 @@ def assemble(dataset: JsonDataset, bulk: Mapping[str, Sequence[BulkPart]]) -> As
     ------
     Incomplete, NotSupported, Refused: the message says what is missing or wrong.
     """
-    for tag in _IDENTITY:
+    is_non_patient = uid_of(dataset, _IDENTITY[0]) in NON_PATIENT_CLASSES
+    for tag in _IDENTITY[:2] if is_non_patient else _IDENTITY:
         if not is_storable(uid_of(dataset, tag)):
             raise Incomplete(f"{_name(tag)} is missing or is no UID")
     dataset = {tag: attribute for tag, attribute in dataset.items() if not tag.startswith("0002")}

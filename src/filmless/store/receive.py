@@ -55,6 +55,30 @@ class Receipt:
     warnings: list[str] = field(default_factory=list)
 
 
+class AnotherAddress(Mismatch):
+    """The instance is kept, but under another address than the one that it was sent to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """What is taken at an address of instances without a patient: these classes, and one UID where it is named."""
+
+    sop_class_uids: frozenset[str]
+    sop_instance_uid: str | None = None
+
+    def require(self, sop_class_uid: str, sop_instance_uid: str) -> None:
+        """Let nothing else in.
+
+        Raises
+        ------
+        AnotherAddress
+        """
+        if sop_class_uid not in self.sop_class_uids:
+            raise AnotherAddress(f"{name_of(sop_class_uid)} ({sop_class_uid}) does not belong to this address")
+        if self.sop_instance_uid not in (None, sop_instance_uid):
+            raise AnotherAddress(f"the data set has SOP Instance UID {sop_instance_uid}, the address another")
+
+
 class Reception:
     """One instance on its way in. Write its data set, then `finish` or `abort`."""
 
@@ -69,6 +93,7 @@ class Reception:
         expected_study_uid: str | None = None,
         request: str | None = None,
         takes_non_patient: bool = False,
+        only: Only | None = None,
     ) -> None:
         self._archive = archive
         self._principal = principal
@@ -82,8 +107,13 @@ class Reception:
             for name, uid in (("SOP Class UID", sop_class_uid), ("SOP Instance UID", sop_instance_uid)):
                 if not is_storable(uid):
                     raise Refused(f"{name} is {uid[:80]!r}: not 1 to 64 letters, digits and dots")
-            if sop_class_uid in NON_PATIENT_CLASSES and not takes_non_patient:
-                raise Refused(f"{name_of(sop_class_uid)} belongs to no study: send it by C-STORE, or import it")
+            if only is not None:
+                only.require(sop_class_uid, sop_instance_uid)
+            elif sop_class_uid in NON_PATIENT_CLASSES and not takes_non_patient:
+                raise Refused(
+                    f"{name_of(sop_class_uid)} belongs to no study: send it by C-STORE or to its own address"
+                    " (PS3.18 chapter 12), or import it"
+                )
             policy.require(principal, Action.STORE)
             head = preamble_and_meta(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
         except Refused as refusal:
@@ -188,6 +218,7 @@ def receive(
     expected_study_uid: str | None = None,
     request: str | None = None,
     takes_non_patient: bool = False,
+    only: Only | None = None,
 ) -> Receipt:
     """Take an instance from a stream that holds a Part 10 file (STOW-RS, upload, import).
 
@@ -217,6 +248,7 @@ def receive(
         expected_study_uid=expected_study_uid,
         request=request,
         takes_non_patient=takes_non_patient,
+        only=only,
     )
     try:
         reception.write(memoryview(head)[header.dataset_offset :])
