@@ -6,7 +6,7 @@ import { canvasToImage, edgeLetters, imageToCanvas } from '../data/orientation';
 import { texts } from '../data/dicomJson';
 import { timings } from '../data/timing';
 import type { Point2, Vector3 } from '../data/vectors';
-import { PANES, type PaneId, stackOf, useViewer, visiblePanes } from '../state/store';
+import { PANES, type PaneId, setLayout, stackOf, useViewer, visiblePanes } from '../state/store';
 import { session, valuesAt } from './session';
 
 function viewport(id: PaneId) {
@@ -66,6 +66,7 @@ const api = {
   get layout() {
     return useViewer.getState().layout;
   },
+  setLayout,
   get series() {
     return useViewer.getState().series;
   },

@@ -73,6 +73,7 @@ class Session {
   private planTimer: ReturnType<typeof setTimeout> | undefined;
   private playingSince = new Map<PaneId, number>();
   private animation = 0;
+  private resizing = 0;
   private progressTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts the renderer, or says why it cannot. */
@@ -99,7 +100,7 @@ class Session {
     const view = new StackView(id, element, this.handleRendered);
     this.views.set(id, view);
     this.start();
-    const observer = new ResizeObserver(() => this.handleResize());
+    const observer = new ResizeObserver(() => this.resizeSoon());
     observer.observe(element);
     this.pursue(id);
     return () => {
@@ -283,6 +284,14 @@ class Session {
     const look = this.lookOf(id, view.shownFrame);
     view.present(look);
     if (useViewer.getState().panes[id].shownVoi !== look.voi) changePane(id, { shownVoi: look.voi });
+  }
+
+  /** One resize for all viewports that change with the layout: sixteen would each do it for all. */
+  private resizeSoon(): void {
+    this.resizing ||= requestAnimationFrame(() => {
+      this.resizing = 0;
+      if (this.views.size > 0) this.handleResize();
+    });
   }
 
   private handleResize(): void {

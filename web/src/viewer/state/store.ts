@@ -6,16 +6,9 @@ import type { Failure } from '../data/errors';
 import type { PatientAndStudy } from '../data/frames';
 import { FITTED, type Presentation } from '../data/orientation';
 import type { Voi, WindowVoi } from '../lut/voi';
+import { type Layout, LAYOUTS, type PaneId, PANES, panesOf } from './layout';
 
-export const PANES = ['pane1', 'pane2', 'pane3', 'pane4'] as const;
-export type PaneId = (typeof PANES)[number];
-
-/** Rows x columns. */
-export const LAYOUTS = ['1x1', '1x2', '2x1', '2x2'] as const;
-export type Layout = (typeof LAYOUTS)[number];
-
-export const panesOf = (layout: Layout): readonly PaneId[] =>
-  PANES.slice(0, layout === '1x1' ? 1 : layout === '2x2' ? 4 : 2);
+export { type Layout, LAYOUTS, type PaneId, PANES, panesOf };
 
 export const TOOLS = ['window', 'scroll', 'pan', 'zoom'] as const;
 export type Tool = (typeof TOOLS)[number];
@@ -92,6 +85,9 @@ export interface ViewerState {
   hasTags: boolean;
 }
 
+const emptyPanes = (): Record<PaneId, Pane> =>
+  Object.fromEntries(PANES.map((id) => [id, EMPTY_PANE])) as Record<PaneId, Pane>;
+
 const initialState = (studyInstanceUid: string): ViewerState => ({
   studyInstanceUid,
   study: { kind: 'loading' },
@@ -102,7 +98,7 @@ const initialState = (studyInstanceUid: string): ViewerState => ({
   layout: '1x1',
   maximised: null,
   active: 'pane1',
-  panes: { pane1: EMPTY_PANE, pane2: EMPTY_PANE, pane3: EMPTY_PANE, pane4: EMPTY_PANE },
+  panes: emptyPanes(),
   tool: 'window',
   hasOverlay: true,
   hasStrip: true,

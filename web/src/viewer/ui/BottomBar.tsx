@@ -18,10 +18,14 @@ import { useTexts } from '../i18n';
 import { LAYOUTS, stackOf, type Tool, useViewer } from '../state/store';
 import { action, type ActionName } from '../tools/actions';
 import classes from './BottomBar.module.css';
-import { LayoutItem, TOOL_ICONS } from './Toolbar';
+import { LayoutItem } from './LayoutMenu';
+import { TOOL_ICONS } from './Toolbar';
 import { WindowItems } from './WindowMenu';
 
 const TOUCH_TOOLS: Tool[] = ['scroll', 'window', 'pan'];
+
+/** The smaller layouts; more would be stamps. */
+const PHONE_LAYOUTS = 4;
 
 const MORE: [ActionName, LucideIcon][] = [
   ['invert', Eclipse],
@@ -85,7 +89,7 @@ export function BottomBar() {
             </Menu.Item>
           ))}
           <Menu.Divider />
-          {LAYOUTS.map((each) => (
+          {LAYOUTS.slice(0, PHONE_LAYOUTS).map((each) => (
             <LayoutItem key={each} layout={each} isChosen={layout === each} />
           ))}
         </Menu.Dropdown>

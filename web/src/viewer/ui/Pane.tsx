@@ -7,7 +7,6 @@ import { dragged } from '../lut/voi';
 import {
   changePane,
   displaySetOf,
-  openDisplaySet,
   type PaneId,
   PANES,
   scrollBy,
@@ -15,6 +14,7 @@ import {
   toggleMaximised,
   useViewer,
 } from '../state/store';
+import { useSpace } from '../state/space';
 import { listenToGestures } from '../tools/gestures';
 import { loadEngine } from '../tools/withEngine';
 import { CineBar } from './CineBar';
@@ -23,7 +23,7 @@ import { ObjectView } from './ObjectView';
 import { Overlay } from './Overlay';
 import classes from './Pane.module.css';
 import { StackSlider } from './StackSlider';
-import { draggedDisplaySet } from './dragging';
+import { draggedItem, putDown } from './dragging';
 
 interface PaneProps {
   id: PaneId;
@@ -115,7 +115,8 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
       state.series.some(({ state: { kind } }) => kind === 'waiting' || kind === 'loading'),
   );
   const [hover, setHover] = useState<Point2 | null>(null);
-  const [isTarget, setIsTarget] = useState(false);
+  const [isUnderDrag, setIsTarget] = useState(false);
+  const isTarget = useSpace(({ carried }) => carried?.target === id) || isUnderDrag;
   const picture = usePicture(id, isReady, setHover);
   const section = useRef<HTMLElement>(null);
   const { status } = pane;
@@ -132,8 +133,8 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
   const handleDrop = (event: DragEvent): void => {
     event.preventDefault();
     setIsTarget(false);
-    const displaySetId = draggedDisplaySet(event);
-    if (displaySetId) openDisplaySet(id, displaySetId);
+    const item = draggedItem(event);
+    if (item) void putDown(id, item);
   };
 
   const number = PANES.indexOf(id) + 1;

@@ -7,8 +7,9 @@ import type { DisplaySet } from '../data/displaySets';
 import { ensureSeries } from '../data/opening';
 import { mayHoldImages } from '../data/sopClasses';
 import { useTexts } from '../i18n';
-import { openDisplaySet, type SeriesEntry, useViewer } from '../state/store';
-import { startDragging } from './dragging';
+import { useSpace } from '../state/space';
+import { openDisplaySet, PANES, type SeriesEntry, useViewer } from '../state/store';
+import { carryByKeys, leaveCarried, seriesItem, startDragging } from './dragging';
 import classes from './Strip.module.css';
 
 /** The study's series: thumbnails to press, or to drag to a viewport. */
@@ -16,6 +17,7 @@ export function Strip({ isNarrow }: { isNarrow: boolean }) {
   const t = useTexts();
   const series = useViewer((state) => state.series);
   const displaySets = useViewer((state) => state.displaySets);
+  const carried = useSpace((state) => state.carried);
   return (
     <nav className={classes.strip} aria-label={t('strip.title')} data-narrow={isNarrow || undefined}>
       <ul>
@@ -30,6 +32,9 @@ export function Strip({ isNarrow }: { isNarrow: boolean }) {
           ),
         )}
       </ul>
+      <p className={classes.carried} role="status">
+        {carried && t('strip.carried', { number: PANES.indexOf(carried.target) + 1 })}
+      </p>
     </nav>
   );
 }
@@ -61,8 +66,11 @@ function DisplaySetItem({ displaySet, isNarrow }: { displaySet: DisplaySet; isNa
         data-active={isActive || undefined}
         data-display-set={displaySet.id}
         aria-current={isActive || undefined}
+        aria-description={t('strip.carry')}
         draggable
         onDragStart={(event) => startDragging(event, displaySet.id)}
+        onKeyDown={(event) => carryByKeys(event, displaySet.id)}
+        onBlur={leaveCarried}
         onClick={open}
       >
         <Thumbnail
@@ -97,13 +105,23 @@ function SeriesItem({ entry }: { entry: SeriesEntry }) {
   const { summary, state } = entry;
   const hasImages = mayHoldImages(summary.modality);
   const count = summary.numberOfInstances ?? 0;
+  const item = seriesItem(summary.seriesInstanceUid);
   const open = async (): Promise<void> => {
     const [first] = await ensureSeries(summary.seriesInstanceUid);
     if (first) openDisplaySet(useViewer.getState().active, first.id);
   };
   return (
     <li>
-      <button type="button" className={classes.item} onClick={() => void open()}>
+      <button
+        type="button"
+        className={classes.item}
+        aria-description={t('strip.carry')}
+        draggable
+        onDragStart={(event) => startDragging(event, item)}
+        onKeyDown={(event) => carryByKeys(event, item)}
+        onBlur={leaveCarried}
+        onClick={() => void open()}
+      >
         <Thumbnail
           url={hasImages ? seriesThumbnailUrl(summary.studyInstanceUid, summary.seriesInstanceUid) : null}
           isObject={!hasImages}

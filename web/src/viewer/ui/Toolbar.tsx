@@ -1,12 +1,10 @@
-import { ActionIcon, Menu, Tooltip } from '@mantine/core';
+import { ActionIcon, Tooltip } from '@mantine/core';
 import {
   ArrowDownUp,
-  Columns2,
   Contrast,
   Eclipse,
   FlipHorizontal2,
   FlipVertical2,
-  Grid2x2,
   Hand,
   type LucideIcon,
   Maximize,
@@ -14,17 +12,16 @@ import {
   Play,
   RotateCcw,
   RotateCw,
-  Rows2,
   ScanSearch,
-  Square,
   Tags,
   Text,
   Undo2,
 } from 'lucide-react';
 import { Keycaps } from '@/ui/Keycaps';
 import { useTexts } from '../i18n';
-import { type Layout, LAYOUTS, stackOf, type Tool, TOOLS, useViewer } from '../state/store';
+import { stackOf, type Tool, TOOLS, useViewer } from '../state/store';
 import { type Action, action, type ActionName } from '../tools/actions';
+import { LayoutMenu } from './LayoutMenu';
 import classes from './Toolbar.module.css';
 import { WindowMenu } from './WindowMenu';
 
@@ -34,13 +31,6 @@ const TOOL_ICONS: Record<Tool, LucideIcon> = {
   pan: Hand,
   zoom: ScanSearch,
 };
-const LAYOUT_ICONS: Record<Layout, LucideIcon> = {
-  '1x1': Square,
-  '1x2': Columns2,
-  '2x1': Rows2,
-  '2x2': Grid2x2,
-};
-
 interface ActionButtonProps {
   action: Action;
   icon: LucideIcon;
@@ -137,43 +127,5 @@ export function Toolbar() {
 
 /** `1:1`, for which there is no drawing that people know. */
 const OneToOne = (() => <span className={classes.ratio}>1:1</span>) as unknown as LucideIcon;
-
-function LayoutMenu() {
-  const t = useTexts();
-  const layout = useViewer((state) => state.layout);
-  const Icon = LAYOUT_ICONS[layout];
-  return (
-    <Menu>
-      <Menu.Target>
-        <Tooltip label={t('layout')}>
-          <ActionIcon className={classes.button} size={34} aria-label={t('layout')}>
-            <Icon size={18} strokeWidth={1.75} />
-          </ActionIcon>
-        </Tooltip>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {LAYOUTS.map((each) => (
-          <LayoutItem key={each} layout={each} isChosen={each === layout} />
-        ))}
-      </Menu.Dropdown>
-    </Menu>
-  );
-}
-
-export function LayoutItem({ layout, isChosen }: { layout: Layout; isChosen: boolean }) {
-  const t = useTexts();
-  const { keys, run } = action(`layout${layout}`);
-  const Icon = LAYOUT_ICONS[layout];
-  return (
-    <Menu.Item
-      leftSection={<Icon size={17} strokeWidth={1.75} />}
-      rightSection={keys[0] && <Keycaps binding={keys[0]} />}
-      data-chosen={isChosen || undefined}
-      onClick={run}
-    >
-      {t(`actions.layout${layout}`)}
-    </Menu.Item>
-  );
-}
 
 export { TOOL_ICONS };
