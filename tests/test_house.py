@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from filmless.archive.events import NAMES
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "src" / "filmless").rglob("*.py"))
 FUNCTION_LINES_MAX, FILE_LINES_MAX = 60, 500
@@ -64,6 +66,12 @@ def test_the_page_of_settings_is_what_the_code_says() -> None:
     )
     page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == done.stdout, "run: python tools/settings_page.py > docs/settings.md"
+
+
+def test_the_page_of_webhooks_says_every_event() -> None:
+    page = (ROOT / "docs" / "webhooks.md").read_text()
+    for name, text in NAMES.items():
+        assert f"| `{name}` | {text} |\n" in page, "docs/webhooks.md, Events: a line for each of archive/events.py"
 
 
 def test_every_command_is_documented() -> None:

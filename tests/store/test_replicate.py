@@ -23,7 +23,7 @@ from filmless.archive import Archive
 from filmless.archive import replica as replica_module
 from filmless.archive.blobs import Blobs
 from filmless.archive.replica import read_backlog
-from filmless.archive.tables import deletions, instances, problems, replica_backlog, replicas, walks
+from filmless.archive.tables import deletions, events, instances, problems, replica_backlog, replicas, walks
 from filmless.config import Settings
 from filmless.errors import Conflict, Unavailable
 from filmless.health.records import examine_replica
@@ -118,6 +118,11 @@ def scrub_now(archive: Archive) -> None:
 def blob_audit(rows: Rows) -> list[tuple[str, str, str]]:
     told = [row for row in rows(audit) if row.action.startswith(("blob", "replica"))]
     return [(row.action, row.outcome, row.study_instance_uid) for row in told]
+
+
+def told(rows: Rows) -> list[tuple[str, str, str | None]]:
+    """The events of repairs, as the change feed and webhooks give them."""
+    return [(row.name, row.key, row.study_instance_uid) for row in rows(events) if row.name.endswith("_repaired")]
 
 
 def test_a_lagging_replica_gets_what_waits_and_the_backlog_is_seen_meanwhile(
@@ -249,6 +254,9 @@ def test_a_damaged_or_missing_blob_is_repaired_from_the_replica(archive: Archive
     assert {key: archive.blobs.read(key) for key in before} == before
     assert rows(problems) == []
     assert blob_audit(rows) == [("blob_repaired", "success", first.StudyInstanceUID)] * 2
+    assert sorted(told(rows)) == sorted(
+        ("blob_repaired", ds.SOPInstanceUID, first.StudyInstanceUID) for ds in (first, second)
+    )
 
 
 def test_a_damaged_or_missing_copy_is_repaired_from_the_archive(archive: Archive, send: Send, rows: Rows) -> None:
@@ -262,6 +270,9 @@ def test_a_damaged_or_missing_copy_is_repaired_from_the_archive(archive: Archive
     scrub_now(archive)
     assert all(copies(archive).digest(key) == key for key in keys(rows))
     assert blob_audit(rows) == [("replica_repaired", "success", first.StudyInstanceUID)]
+    ((name, uid, study),) = told(rows)
+    assert (name, study) == ("replica_repaired", first.StudyInstanceUID)
+    assert uid in (first.SOPInstanceUID, second.SOPInstanceUID)
 
 
 def test_what_is_damaged_in_both_places_is_told_with_the_study(archive: Archive, send: Send, rows: Rows) -> None:

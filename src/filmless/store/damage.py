@@ -17,6 +17,7 @@ from filmless.access import audit
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.archive.blobs import Blobs, copy_blob
+from filmless.archive.events import publish
 from filmless.archive.problems import raise_problem, settle_problem
 from filmless.archive.replica import want_in_replica
 from filmless.archive.tables import problems
@@ -70,6 +71,7 @@ def examine(
             return None
         if not why_not:
             settle(session, principal, stored, action="blob_repaired")
+            _publish_repair(session, "blob_repaired", stored)
             logger.warning("blob_repaired", sop_instance_uid=stored.sop_instance_uid, blob=stored.blob, kind=kind)
             return None
         finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, kind)
@@ -118,6 +120,7 @@ def _examine_replica(archive: Archive, principal: Principal, stored: Stored, on_
         elif kind == "damaged":
             finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, kind)
             _record(session, principal, "replica_repaired", "success", stored.study_instance_uid, finding)
+            _publish_repair(session, "replica_repaired", stored)
             logger.warning("replica_repaired", sop_instance_uid=stored.sop_instance_uid, blob=stored.blob)
 
 
@@ -181,6 +184,10 @@ def _state_of(blobs: Blobs, blob: str, on_read: Callable[[int], None]) -> Kind |
 def _is_known(session: Connection, sop_instance_uid: str, *kinds: str) -> bool:
     query = select(problems.c.kind).where(problems.c.kind.in_(kinds or KINDS), problems.c.key == sop_instance_uid)
     return session.execute(query).first() is not None
+
+
+def _publish_repair(session: Connection, name: str, stored: Stored) -> None:
+    publish(session, name, stored.sop_instance_uid, stored.study_instance_uid or None)
 
 
 def _record(

@@ -37,6 +37,8 @@ export const AUDIT_ACTIONS = [
   'blob_damaged',
   'blob_missing',
   'blob_good_again',
+  'blob_repaired',
+  'replica_repaired',
   'workitem_create',
   'workitem_view',
   'workitem_search',
