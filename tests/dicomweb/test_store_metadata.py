@@ -7,8 +7,6 @@ import io
 import json
 import secrets
 import struct
-import subprocess
-import sys
 import time
 import tracemalloc
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from pydicom import Dataset, dcmread
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
+import dciodvfy
 import make
 from answers import Mounted, address, parts_of, send_streamed
 from filmless.access.principal import Principal
@@ -108,12 +107,9 @@ def failure(response: Any, sequence: str = FAILED) -> tuple[int, str]:
 
 
 def errors_of_dciodvfy(data: bytes, tmp_path: Path) -> list[str]:
-    """What dicom3tools finds wrong, but for code meanings and the retired things that it does not know yet."""
     path = tmp_path / "instance.dcm"
     path.write_bytes(data)
-    tool = Path(sys.executable).parent / "dciodvfy"
-    done = subprocess.run([tool, path], capture_output=True, text=True, check=False)
-    return [line for line in (done.stderr + done.stdout).splitlines() if line.startswith("Error")]
+    return dciodvfy.errors_of(path)
 
 
 def count(archive: Archive) -> int:

@@ -168,7 +168,7 @@ def nifti_series(image: Any, study: SampleStudy, series: str, number: int) -> Fi
         ds.ImageType = ["DERIVED", "SECONDARY", "M", "SE"]
         ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions, ds.MRAcquisitionType = "GR", "MP", "", "3D"
         ds.RepetitionTime, ds.EchoTime, ds.EchoTrainLength, ds.BodyPartExamined = 2300, 3, 1, "HEAD"
-        ds.FrameOfReferenceUID = uid(study.key, study.at.date(), "for")
+        ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = uid(study.key, study.at.date(), "for"), ""
         ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
         ds.ImagePositionPatient = [
             round(float(v), 4) for v in (-corner[0], -corner[1], image.affine[2, 3] + index * spacing[2])
