@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 
 import make
 from filmless.errors import NotAcceptable, Unavailable
+from filmless.retrieve import decoding
 from filmless.retrieve.decoding import Decoders
 
 MEMORY = 2 << 30
@@ -50,8 +52,6 @@ def task(data: bytes, **more: Any) -> tuple[dict[str, Any], list[bytes | memoryv
 
 def in_child(pool: Decoders, program: str) -> None:
     """Make the next child run a program of the test's in place of a codec."""
-    import filmless.retrieve.decoding as decoding
-
     real = decoding.command
 
     def command(*arguments: Any) -> list[str]:
@@ -105,6 +105,18 @@ def test_a_task_whose_child_is_killed_by_others_is_tried_again(pool: Decoders) -
     wanted = bytes(pool.run(*task(make.part10(make.ct_slice())))[1])
     in_child(pool, "import os, signal\nTasks.run = lambda *a: os.kill(os.getpid(), signal.SIGKILL)")
     assert bytes(pool.run(*task(make.part10(make.ct_slice())))[1]) == wanted
+
+
+def test_a_frame_is_not_to_blame_when_its_children_are_killed_by_others(
+    pool: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked is told to come again: no frame brings SIGKILL about."""
+    killed = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]
+    with monkeypatch.context() as patched:
+        patched.setattr(decoding, "command", lambda *_: killed)
+        with pytest.raises(Unavailable, match="killed, twice"):
+            pool.run(*task(make.part10(make.ct_slice())))
+    assert bytes(pool.run(*task(make.part10(make.ct_slice())))[1])
 
 
 def test_a_child_that_devours_memory_is_stopped_by_its_limit() -> None:

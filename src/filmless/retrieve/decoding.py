@@ -121,7 +121,7 @@ class Decoders:
         Raises
         ------
         NotAcceptable: the frame cannot be decoded, or not encoded as wished.
-        Unavailable: too many wait, or no child came free in time.
+        Unavailable: too many wait, no child came free in time, or others killed it again.
         """
         try:
             info, data = self._run(task, parts)
@@ -129,7 +129,7 @@ class Decoders:
             try:
                 info, data = self._run(task, parts)
             except _Killed as error:
-                raise NotAcceptable(f"the pixel data cannot be decoded: {error}") from error
+                raise Unavailable(f"the pixel data are not decoded now: {error}", retry_after_s=2) from error
         if "refused" in info:
             raise NotAcceptable(str(info.get("message", "the pixel data cannot be decoded")))
         return info, data
