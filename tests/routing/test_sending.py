@@ -27,6 +27,8 @@ from filmless.dimse.services import Outcome, Request
 from filmless.routing.sending import CHECKPOINT_INSTANCES, pack, unpack
 from filmless.routing.tables import commitment_requests, sends
 from listening import scp
+from running import in_environment
+from stored import as_flags
 from wire import Scp, Stored, wait_for
 
 __all__ = ["scp"]
@@ -110,13 +112,10 @@ def test_a_peer_is_asked_for_commitment_of_all_when_it_has_all(
 
 
 WORKER = """
-import sys
-import threading
-from pathlib import Path
 from filmless.app.worker import make_worker
 from filmless.archive import Archive
 from filmless.config import Settings
-with Archive.open(Settings(data=Path(sys.argv[1]), database_url=sys.argv[2] or None)) as archive:
+with Archive.open(Settings()) as archive:
     make_worker(archive).run_due()
 """
 
@@ -134,9 +133,9 @@ def test_a_send_that_was_killed_goes_on_where_it_stopped(
         return Stored(request)
 
     job_id = enqueue(archive, add_peer(archive, "DEST", scp(store=store).port).id, series)
-    words = [sys.executable, "-c", WORKER, str(settings.data), settings.database_url or ""]
     sources = str(Path(make.__file__).parents[1] / "src")
-    process = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": sources})
+    environment = {**os.environ, **in_environment(as_flags(settings)), "PYTHONPATH": sources}
+    process = subprocess.Popen([sys.executable, "-c", WORKER], env=environment)
     wait_for(lambda: len(taken) > 45, 30)
     process.send_signal(signal.SIGKILL)
     process.wait()
