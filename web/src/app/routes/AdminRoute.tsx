@@ -1,4 +1,5 @@
 import { getRouteApi, Link } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
 import { PeopleSection } from '@/features/access/PeopleSection';
 import { AuditSection } from '@/features/operation/AuditSection';
@@ -34,10 +35,17 @@ export function AdminRoute() {
   const current = isAdminSection(section) ? section : 'people';
   const Section = SECTIONS[current];
   useTitle(t(`admin.sections.${current}`));
+  const tabs = useRef<HTMLElement>(null);
+  // On a phone the tabs are wider than the screen.
+  useEffect(() => {
+    tabs.current
+      ?.querySelector(`[href$="/${current}"]`)
+      ?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  }, [current]);
   return (
     <Page>
       <h1 className="fl-visually-hidden">{t('nav.administration')}</h1>
-      <nav className={classes.tabs} aria-label={t('nav.administration')}>
+      <nav ref={tabs} className={classes.tabs} aria-label={t('nav.administration')}>
         {ADMIN_SECTIONS.map((one) => (
           <Link key={one} to="/admin/$section" params={{ section: one }} className={classes.tab}>
             {t(`admin.sections.${one}`)}

@@ -112,16 +112,23 @@ function Replica({ storage: { replica } }: { storage: Storage }) {
       <Title order={3} mb={4}>
         {t('storage.replica')}
       </Title>
-      <Text size="sm" c="dimmed" mb={6}>
+      <Text size="sm" c="dimmed" mb={6} className={classes.place}>
         {t(replica.isSynchronous ? 'storage.replicaSynchronous' : 'storage.replicaLagging', {
           url: replica.url,
         })}
       </Text>
-      <Text size="sm" c={replica.waiting > 0 ? 'yellow.4' : undefined}>
-        {t('storage.replicaWaiting', { count: replica.waiting })}{' '}
-        {replica.waitingSince && <Moment at={replica.waitingSince} relative />}
-      </Text>
+      {replica.waiting > 0 && (
+        <Text size="sm" c="yellow.4">
+          {t('storage.replicaWaiting', { count: replica.waiting })}{' '}
+          {replica.waitingSince && (
+            <>
+              {t('storage.replicaOldest')} <Moment at={replica.waitingSince} relative />
+            </>
+          )}
+        </Text>
+      )}
       {!replica.isFilled && <Text size="sm">{t('storage.replicaFilling')}</Text>}
+      {replica.isFilled && replica.waiting === 0 && <Text size="sm">{t('storage.replicaComplete')}</Text>}
     </section>
   );
 }
