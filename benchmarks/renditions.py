@@ -82,6 +82,15 @@ def has_copies(web: Web, paths: list[str]) -> bool:
     return RPCL.encode() in connection.getresponse().read()
 
 
+def wait_for_copies(web: Web, paths: list[str]) -> None:
+    """Wait until the series has its copies."""
+    end = time.monotonic() + 600
+    while not has_copies(web, paths):
+        if time.monotonic() > end:
+            raise RuntimeError("no copies after ten minutes")
+        time.sleep(21)  # who asked for a series that has none is told so again for 20 s
+
+
 def path_of(one: Slice) -> str:
     """The address of the one frame of a slice."""
     return f"/studies/{one.study}/series/{one.series}/instances/{one.instance}/frames/1"
@@ -102,11 +111,7 @@ def main() -> None:
         servers.filmless(Path(folder) / "filmless", sink.port, series_quiet_s="1") as server,
     ):
         store(server.peer, [slices], quickack=True)
-        end = time.monotonic() + 600
-        while not has_copies(server.web, paths):
-            if time.monotonic() > end:
-                raise RuntimeError("no copies after ten minutes")
-            time.sleep(21)  # who asked for a series that has none is told so again for 20 s
+        wait_for_copies(server.web, paths)
         for what, accept in (("as stored", STORED), ("HTJ2K copies", COPIES)):
             size, seconds = fetch_all(server.web, paths, accept, asked.mbit)
             print(f"{what:14} {size:12,} bytes {seconds:7.2f} s for {len(paths)} frames at {asked.mbit:g} Mbit/s")
