@@ -56,7 +56,7 @@ test: setup ## Set up everything and run all tests
 test-scaled: setup ## Run every test that takes an archive on PostgreSQL and S3
 	FILMLESS_TEST_SHAPE=scaled $(BIN)/python -m pytest -n 2 --dist loadgroup -m 'not soak' tests
 
-bench: setup ## Filmless and Orthanc side by side and OHIF side by side (installs nothing; needs Debian's orthanc, orthanc-dicomweb, nginx-light)
+bench: setup ## Filmless, Orthanc and OHIF side by side (installs nothing; needs Debian's orthanc, orthanc-dicomweb, nginx-light)
 	$(BIN)/python benchmarks/dicom_json.py
 	$(BIN)/python benchmarks/store.py
 	$(BIN)/python benchmarks/web.py

@@ -20,6 +20,7 @@ from filmless.api import (
     errors,
     events,
     health,
+    openings,
     operation,
     peers,
     people,
@@ -102,7 +103,7 @@ def create_api(archive: Archive | None) -> FastAPI:
     )
     errors.add_handlers(app)
     studied = (studies, deletions, uploads)
-    for room in (session, *studied, events, changes, people, peers, operation, health, webhooks, audit):
+    for room in (session, *studied, events, changes, people, peers, operation, health, openings, webhooks, audit):
         app.include_router(room.router)
     if archive is not None:
         app.state.archive = archive

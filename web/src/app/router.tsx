@@ -88,6 +88,9 @@ const viewerRoute = createRoute({
   validateSearch: (raw: Record<string, unknown>): { series?: string } => ({
     series: typeof raw.series === 'string' && raw.series ? raw.series : undefined,
   }),
+  beforeLoad: () => {
+    performance.mark('filmless:viewerAsked');
+  },
   component: ViewerRoute,
 });
 

@@ -168,3 +168,19 @@ class UploadResults(Answer):
     """What became of each file of an upload; a ZIP holds many."""
 
     results: list[UploadResult]
+
+
+# Opening of the viewer
+
+PhaseMs = Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)]
+
+
+class Opening(Request):
+    """When the phases of one opening were reached, in ms since the reader asked for the study; absent: not reached."""
+
+    series_listed_ms: PhaseMs | None = None
+    metadata_read_ms: PhaseMs | None = None
+    engine_ready_ms: PhaseMs | None = None
+    first_bytes_ms: PhaseMs | None = None
+    first_decoded_ms: PhaseMs | None = None
+    first_image_ms: PhaseMs

@@ -1,6 +1,7 @@
 /** Encoded frames on their way: fetched once, even when the first is asked for before the renderer has started. */
 import { fetchFrame } from './dicomweb';
 import type { Part } from './multipart';
+import { mark } from './timing';
 
 export const FRAME_TIMEOUT_MS = 60_000;
 
@@ -11,7 +12,10 @@ const EARLY_MAX = 4;
 export function fetchEarly(url: string): void {
   if (early.has(url) || early.size >= EARLY_MAX) return;
   const promise = fetchFrame(url, FRAME_TIMEOUT_MS);
-  promise.catch(() => early.delete(url));
+  promise.then(
+    () => mark('firstBytes'),
+    () => early.delete(url),
+  );
   early.set(url, promise);
 }
 

@@ -10,7 +10,7 @@ import { fetchEarly } from './frameBytes';
 import { readPatientAndStudy } from './frames';
 import { isReadable } from './rendered';
 import { mayHoldImages } from './sopClasses';
-import { mark } from './timing';
+import { beginTiming, mark } from './timing';
 
 const METADATA_AT_ONCE = 2;
 
@@ -55,7 +55,7 @@ async function open(
   wanted: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
-  mark('opened');
+  beginTiming();
   const series = await findSeries(studyInstanceUid, signal);
   signal.throwIfAborted();
   mark('seriesListed');

@@ -8,6 +8,7 @@ import { type DicomJson, items } from '../data/dicomJson';
 import { asFailure, Failure } from '../data/errors';
 import { takeFrame } from '../data/frameBytes';
 import { type Frame, frameNumberOf, lookup, type PixelFormat } from '../data/frames';
+import { mark } from '../data/timing';
 import { readPalette } from '../lut/palette';
 import {
   isColour,
@@ -68,6 +69,7 @@ async function valuesOf(frame: Frame, format: PixelFormat, signal?: AbortSignal)
     fetchTables(tablesOf(frame), bulkBytes),
   ]);
   const decoded = await decode(part, format);
+  mark('firstDecoded');
   if (palette) {
     const indices = maskStoredBits(decoded.samples, format);
     return { data: rgbFromPalette(indices, palette), min: 0, max: 255, components: 3 };

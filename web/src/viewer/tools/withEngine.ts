@@ -1,5 +1,4 @@
 /** Actions that need the picture itself. The renderer is loaded apart; before it is here there is no picture. */
-import { mark } from '../data/timing';
 import { zoomedAt, zoomForPixelSize } from '../data/orientation';
 import { changePane, type PaneId } from '../state/store';
 
@@ -9,7 +8,6 @@ let loaded: Engine | null = null;
 
 export async function loadEngine(): Promise<Engine> {
   loaded = await import('../engine/session');
-  mark('engineLoaded');
   return loaded;
 }
 

@@ -3,6 +3,7 @@ import { useEffect, useState } from 'react';
 import { sessionQuery } from '@/api/session';
 import { useHotkeys } from '@/lib/hotkeys';
 import { asFailure, type Failure } from '../data/errors';
+import { reportOpening } from '../data/reportOpening';
 import { useTexts } from '../i18n';
 import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
@@ -10,6 +11,7 @@ import { loadEngine } from '../tools/withEngine';
 import { BottomBar } from './BottomBar';
 import { FailureText } from './FailureText';
 import { Grid } from './Grid';
+import { OpeningTimes } from './OpeningTimes';
 import { Strip } from './Strip';
 import { TagPanel } from './TagPanel';
 import { TopBar } from './TopBar';
@@ -63,6 +65,7 @@ export default function ViewerPage({ onClose, onRetry }: { onClose: () => void; 
   const hasStrip = useViewer((state) => state.hasStrip);
   const hasTags = useViewer((state) => state.hasTags);
   useSessionCheck();
+  useEffect(reportOpening, []);
 
   useHotkeys([
     ...ACTIONS.map(({ name, group, keys, run }) => ({
@@ -102,7 +105,10 @@ export default function ViewerPage({ onClose, onRetry }: { onClose: () => void; 
         {hasTags && <TagPanel />}
       </div>
       {isNarrow && <BottomBar />}
-      <p className={classes.notice}>{t('notice')}</p>
+      <footer className={classes.notice}>
+        {t('notice')}
+        <OpeningTimes />
+      </footer>
     </div>
   );
 }
