@@ -235,6 +235,7 @@ class _Memory:
     """
 
     def __init__(self, archive: Archive) -> None:
+        self._archive = archive
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
         self._kept: dict[_Key, Recognised] = {}
@@ -244,6 +245,10 @@ class _Memory:
     def version(self) -> int | None:
         """Read the version of the database; None when there is no telling."""
         if self._connection is None:
+            return None
+        if not self._archive.database.is_sqlite:  # it was moved while we serve
+            self._connection.close()
+            self._connection = None
             return None
         try:
             return int(self._connection.execute("PRAGMA data_version").fetchone()[0])

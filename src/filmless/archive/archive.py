@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 from typing import TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 
 from filmless.archive import feed
 from filmless.archive.blobs import open_store
 from filmless.archive.database import Database
+from filmless.archive.database_move import where_database_is
 from filmless.archive.folders import make_folder
+from filmless.archive.group_commit import Moved
 from filmless.archive.moving import where_blobs_are
 from filmless.archive.replica import Replica
 from filmless.archive.tables import instances
 from filmless.config import Settings
-from filmless.errors import Unavailable
+from filmless.errors import Refused, Unavailable
 
 T = TypeVar("T")
 
@@ -27,7 +30,8 @@ class Archive:
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self.settings = where_blobs_are(settings)
-        self.database = database
+        self._database = database
+        self._following = threading.Lock()
         store = open_store(self.settings)
         self.blobs = store.blobs
         self.quarantine = store.quarantine
@@ -43,13 +47,18 @@ class Archive:
         Raises
         ------
         Unavailable: the folder cannot be made or written, or the database is away.
+        Refused: the settings name a database to which another is being moved.
         """
+        is_named = settings.database_url is not None
+        settings = where_database_is(settings)
         make_folder(settings.data)
         database = Database(settings)
         try:
             database.migrate()
             if not database.is_sqlite:
                 with database.transaction() as session:
+                    if is_named:
+                        _require_whole(session)
                     feed.mend_order(session)
             _require_blobs(where_blobs_are(settings), database)
             return cls(settings, database)
@@ -57,17 +66,40 @@ class Archive:
             database.close()
             raise
 
+    @property
+    def database(self) -> Database:
+        """The database: another one, once it was moved while we serve."""
+        if self._database.was_moved():
+            self._follow()
+        return self._database
+
+    def _follow(self) -> None:
+        with self._following:
+            old = self._database
+            if old.was_moved():
+                self._database = Database(where_database_is(old.settings))
+                old.close()
+
     def close(self) -> None:
         """Close all connections. Work in hand in other threads fails."""
-        self.database.close()
+        self._database.close()
 
-    def transaction(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
         """Write in one transaction; when the block is left without an error, its changes are on disk."""
-        return self.database.transaction()
+        with ExitStack() as stack:
+            try:
+                session = stack.enter_context(self._database.transaction())
+            except Moved:
+                session = stack.enter_context(self.database.transaction())
+            yield session
 
     def run(self, body: Callable[[Connection], T]) -> T:
         """Run a function as one transaction, maybe in another thread: for the paths that every instance takes."""
-        return self.database.run(body)
+        try:
+            return self._database.run(body)
+        except Moved:
+            return self.database.run(body)
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Read from one snapshot. Writing through it is an error."""
@@ -80,6 +112,24 @@ class Archive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+FILLING_TABLE = "database_move"
+"""Is in a server's database while it is being filled from another one."""
+
+
+def _require_whole(session: Connection) -> None:
+    """Serve nothing from a database that is being filled.
+
+    Raises
+    ------
+    Refused: 'filmless migrate-database' has not come to its end.
+    """
+    if session.execute(text(f"SELECT to_regclass('{FILLING_TABLE}')")).scalar_one() is not None:
+        raise Refused(
+            "this database is being filled by 'filmless migrate-database': let it come to its end first (run again, it"
+            " goes on), or name another database"
+        )
 
 
 def _require_blobs(settings: Settings, database: Database) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from filmless.archive import impatience
+from filmless.archive.database_move import moved_file
 from filmless.archive.group_commit import GroupCommit, sqlite_outage
 from filmless.config import Settings
 from filmless.errors import FilmlessError, Unavailable
@@ -44,6 +46,7 @@ class Database:
         self.settings = settings
         self.is_sqlite = settings.database_url is None or settings.database_url.startswith("sqlite")
         self.url = settings.database_url or f"sqlite:///{settings.data.absolute() / 'filmless.db'}"
+        self._moved_path = None if settings.database_url else str(moved_file(settings.data))
         self._writer: GroupCommit | None = None
         self._writer_mutex = threading.Lock()
         if self.is_sqlite:
@@ -67,6 +70,10 @@ class Database:
     def path(self) -> Path | None:
         """The file of a SQLite database; None for a server's."""
         return Path(self._write_engine.url.database or "") if self.is_sqlite else None
+
+    def was_moved(self) -> bool:
+        """Whether this is the database of a data folder and a server's has taken its place. (ADR-0023)"""
+        return self._moved_path is not None and os.access(self._moved_path, os.F_OK)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Write in one transaction; when the block is left without an error, its changes are on disk.
@@ -129,6 +136,7 @@ class Database:
                 self._writer = GroupCommit(
                     session,
                     path.with_name(path.name + ".turnstile"),
+                    self.was_moved,
                     size_max=self.settings.transaction_group_max,
                     timeout_s=self.settings.transaction_timeout_s,
                 )
@@ -158,6 +166,17 @@ class Database:
             self._writer.close()
         self._write_engine.dispose()
         self._read_engine.dispose()
+
+
+def require_dialect(session: Connection, dialect: str) -> None:
+    """Make sure that a statement that was built for a database is run on one of its kind.
+
+    Raises
+    ------
+    Unavailable: the database was moved since the statement was begun.
+    """
+    if session.dialect.name != dialect:
+        raise Unavailable("the database was moved in this instant: ask again", retry_after_s=1)
 
 
 def outage_of(error: BaseException) -> FilmlessError | None:

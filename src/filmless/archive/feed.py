@@ -66,6 +66,8 @@ def reading(archive: Archive) -> Iterator[Feed]:
         with archive.reading() as session:  # a snapshot of its own: the one that is read from must come after it
             horizon = int(session.execute(_HORIZON).one()[0])
     with archive.reading() as session:
+        if horizon is None and session.dialect.name != "sqlite":  # it was moved in this instant
+            horizon = 1  # what was moved has no transaction, and is final
         yield Feed(session, horizon)
 
 

@@ -65,6 +65,10 @@ def sqlite_outage(error: BaseException) -> FilmlessError | None:
     return None
 
 
+class Moved(Unavailable):
+    """The database has become another: nothing was done in this one, and nothing may be any more."""
+
+
 class _Group:
     """Transactions that share a COMMIT. Touched only by who has the turn, until `is_committed` is settled."""
 
@@ -105,11 +109,14 @@ class _Waiter:
 class GroupCommit:
     """The writer of one process. `session` is its only connection, in driver-level autocommit."""
 
-    def __init__(self, session: Connection, turnstile: Path, *, size_max: int, timeout_s: float) -> None:
+    def __init__(
+        self, session: Connection, turnstile: Path, was_moved: Callable[[], bool], *, size_max: int, timeout_s: float
+    ) -> None:
         self._session = session
         driver = session.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         self._driver = driver
+        self._was_moved = was_moved
         self._size_max = size_max
         self._timeout_s = timeout_s
         self._turnstile = os.open(turnstile, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
@@ -127,6 +134,7 @@ class GroupCommit:
         Raises
         ------
         Unavailable: no turn within the timeout, or the database is away. The block's changes are not kept.
+        Moved: the database is another now. The block was not entered.
         Whatever the block raises: its changes are not kept, those of others are.
         """
         self._queue_up(None)
@@ -283,6 +291,7 @@ class GroupCommit:
     def _begin(self) -> None:
         """Take the database from the other processes, in turn with them."""
         if self._is_closed:
+            self._require_not_moved()
             raise Unavailable("the archive is closed")
         deadline = time.monotonic() + self._timeout_s
         while not _try_lock(self._turnstile):
@@ -296,9 +305,19 @@ class GroupCommit:
                         raise sqlite_outage(error) or error from error
                     self._pause_until(deadline)
                 else:
+                    # Whoever moves it says so while holding it: asked before, the answer could be out of date.
+                    try:
+                        self._require_not_moved()
+                    except Moved:
+                        self._roll_back()
+                        raise
                     return
         finally:
             fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+
+    def _require_not_moved(self) -> None:
+        if self._was_moved():
+            raise Moved("the database was moved in this instant", retry_after_s=1)
 
     def _pause_until(self, deadline: float) -> None:
         if time.monotonic() > deadline:

@@ -90,9 +90,12 @@ def find_move(data: Path) -> Move | None:
 
 def write_move(data: Path, move: Move) -> None:
     """Say durably that a move is under way, or over; for its owner's eyes: a credential may be in it."""
-    path = move_file(data)
+    write_for_owner(move_file(data), json.dumps({"target": move.target, "is_over": move.is_over}, indent=1))
+
+
+def write_for_owner(path: Path, text: str) -> None:
+    """Write a whole file durably, or none; readable by its owner alone."""
     make_folder(path.parent)
-    text = json.dumps({"target": move.target, "is_over": move.is_over}, indent=1)
     passing = path.with_name(f"{path.name}-{secrets.token_hex(8)}")
     with as_unavailable(f"{path} cannot be written"):
         descriptor = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -112,6 +112,14 @@ FAULTS: Final[dict[str, Fault]] = {
         "Nothing for anybody: they are found in both places. Both must be there.",
         "Run 'filmless migrate-blobs' until it says that all are there; killed or stopped, it goes on.",
     ),
+    "database_moving": Fault(
+        "warning",
+        "database",
+        "The database is on its way to a server.",
+        "Nothing for anybody: the one here is in use until all is there.",
+        "Run 'filmless migrate-database' until it says that it is done; killed or stopped, it goes on. Or end the move "
+        "with --give-up: what it writes down here grows with every change.",
+    ),
     "disk_away": Fault(
         "problem",
         "disk",

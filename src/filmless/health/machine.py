@@ -15,6 +15,7 @@ from typing import Final
 from cryptography import x509
 
 from filmless.archive import Archive
+from filmless.archive.database_move import begun_file, moved_file, read_move
 from filmless.archive.moving import find_move
 from filmless.archive.outages import cause_of
 from filmless.config import Settings, host_and_port
@@ -116,10 +117,15 @@ def examine_blob_writing(archive: Archive) -> Iterator[Finding]:
 
 
 def examine_move(settings: Settings) -> Iterator[Finding]:
-    """Look whether a move of the blobs was begun that is not over. Raises Unavailable."""
+    """Look whether a move of the blobs or the database was begun that is not over. Raises Unavailable."""
     move = find_move(settings.data)
     if move is not None and not move.is_over:
         yield broken("blobs_moving", f"not all are in {move.url} yet")
+    begun = read_move(begun_file(settings.data))
+    if begun is not None:
+        is_there = moved_file(settings.data).exists()
+        left = "the old one is not put away yet" if is_there else "not all is there yet"
+        yield broken("database_moving", f"to {begun.place}: {left}")
 
 
 def examine_tls(settings: Settings) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select, tuple_
 from filmless.access import policy
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
+from filmless.archive.database import require_dialect
 from filmless.archive.tables import series, studies
 from filmless.dicom.names import fold
 from filmless.errors import NotFound, Refused
@@ -170,6 +171,7 @@ def list_studies(
         page = page.where(tuple_(*order) < after if descending else tuple_(*order) > after)
     counted = select(studies.c.id).limit(TOTAL_MAX)
     with archive.reading() as session:
+        require_dialect(session, dialect)
         few = conditions.few_studies(session, narrowings)
         if few is not None:
             clauses.append(studies.c.id.in_(few))

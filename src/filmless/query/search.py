@@ -14,6 +14,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 from filmless.access import audit, policy
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
+from filmless.archive.database import require_dialect
 from filmless.archive.tables import instances, patients, series, studies, uids
 from filmless.errors import Refused
 from filmless.query import attributes as at
@@ -404,6 +405,7 @@ class _Search:
     ) -> list[tuple[tuple[Any, ...], JsonDataset | None]]:
         """Run the statement for one page; give each row's position and its data set, None when it does not match."""
         with self.archive.reading() as session:
+            require_dialect(session, self.dialect)
             if self.statement is None:
                 self.statement = self._prepare(session, offset + limit)
             statement = self.statement.limit(limit)

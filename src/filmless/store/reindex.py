@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 import filmless.access.tables  # noqa: F401 - its tables are carried over
 from filmless.archive import Archive
 from filmless.archive.database import Database, metadata
+from filmless.archive.database_move import where_database_is
 from filmless.archive.folders import sync_folder
 from filmless.archive.limits import scan_limits
 from filmless.archive.processes import list_processes
@@ -72,6 +73,7 @@ def reindex(
     ------
     Refused: Filmless is running on this archive. Unavailable.
     """
+    settings = where_database_is(settings)
     scratch_path = settings.data / "reindex.db"
     _remove(scratch_path)
     scratch_settings = settings.model_copy(update={"database_url": f"sqlite:///{scratch_path.absolute()}"})
