@@ -55,7 +55,7 @@ ROUNDS_MAX: Final = 200
 PAUSE_MAX_S: Final = 10.0
 """The server must answer each statement in that time while writers are held; else they go on with SQLite."""
 
-COUNTED_MAX: Final = 3_000_000
+COUNTED_MAX: Final = 1_000_000
 """Tables with more rows are not counted while writers are held: what was compared is enough."""
 
 LET_GO_S: Final = 40.0
