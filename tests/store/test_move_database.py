@@ -121,6 +121,15 @@ def fill_every_table(archive: Archive) -> None:
             session.execute(insert(table), [made_row(table, number) for number in (1, 2)])
 
 
+def connections(target: Target) -> int:
+    """How many others are connected to the database."""
+    return int(
+        target._all(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )[0][0]
+    )
+
+
 def are_writers_held(settings: Settings) -> bool:
     """Whether it is the moment of the switch."""
     with closing(sqlite3.connect(settings.data / "filmless.db", timeout=0, isolation_level=None)) as driver:
@@ -363,11 +372,17 @@ def test_a_move_that_is_given_up_leaves_the_archive_as_it_was(
     at_each(monkeypatch, "build_indexes", fail)
     with pytest.raises(Unavailable):
         move_database(settings, url)
+    archive.look_ahead()
+    with Target.connect(url) as target:
+        assert connections(target) == 1
     send(make.ct_slice())
     told = [finding for look in (examine_blobs, examine_blob_writing) for finding in look(archive)]
     assert [finding.code for finding in told if finding.level != "ok"] == ["database_moving"] * 2
     give_up(settings)
     assert [finding for finding in examine_blobs(archive) if finding.level != "ok"] == []
+    archive.look_ahead()
+    with Target.connect(url) as target:
+        assert connections(target) == 0
     with archive.reading() as session:
         assert session.execute(text("SELECT name FROM sqlite_master ORDER BY 1")).scalars().all() == before
     send(make.ct_slice())

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select, text
 from filmless.archive import feed
 from filmless.archive.blobs import open_store
 from filmless.archive.database import Database
-from filmless.archive.database_move import where_database_is
+from filmless.archive.database_move import begun_file, read_move, where_database_is
 from filmless.archive.folders import make_folder
 from filmless.archive.group_commit import Moved
 from filmless.archive.moving import where_blobs_are
@@ -32,6 +32,7 @@ class Archive:
         self.settings = where_blobs_are(settings)
         self._database = database
         self._following = threading.Lock()
+        self._next: Database | None = None
         store = open_store(self.settings)
         self.blobs = store.blobs
         self.quarantine = store.quarantine
@@ -77,12 +78,35 @@ class Archive:
         with self._following:
             old = self._database
             if old.was_moved():
-                self._database = Database(where_database_is(old.settings))
+                settings = where_database_is(old.settings)
+                is_known = self._next is not None and self._next.url == settings.database_url
+                self._database = self._next if self._next is not None and is_known else Database(settings)
                 old.close()
+
+    def look_ahead(self) -> None:
+        """While the database is being moved, be connected to the other one: the library and a connection take time.
+
+        Raises
+        ------
+        Unavailable: it is away for us.
+        """
+        with self._following:
+            if not self._database.is_sqlite or self._database.was_moved():
+                return
+            move = read_move(begun_file(self.settings.data))
+            if self._next is not None and (move is None or move.url != self._next.url):
+                self._next.close()  # given up
+                self._next = None
+            if self._next is None and move is not None:
+                upcoming = Database(self.settings.model_copy(update={"database_url": move.url}))
+                upcoming.check()
+                self._next = upcoming
 
     def close(self) -> None:
         """Close all connections. Work in hand in other threads fails."""
         self._database.close()
+        if self._next is not None:
+            self._next.close()
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:

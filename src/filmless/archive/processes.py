@@ -64,6 +64,7 @@ def alive(archive: Archive, role: str, *, beat_s: float = BEAT_S) -> Iterator[in
             try:
                 with archive.transaction() as session:
                     _beat(session, key, row)
+                archive.look_ahead()
             except Unavailable as error:
                 logger.warning("heartbeat_missed", role=role, reason=str(error))
 

@@ -36,6 +36,7 @@ from filmless.archive.database_move import (
 from filmless.archive.folders import sync_folder
 from filmless.archive.group_commit import sqlite_outage
 from filmless.archive.outages import as_unavailable
+from filmless.archive.processes import BEAT_S, list_processes
 from filmless.config import Settings
 from filmless.errors import Damaged, Refused, Unavailable
 from filmless.store import database_changes as changes
@@ -57,6 +58,9 @@ PAUSE_MAX_S: Final = 10.0
 
 COUNTED_MAX: Final = 1_000_000
 """Tables with more rows are not counted while writers are held: what was compared is enough."""
+
+READY_S: Final = 3.0
+"""So long a process may take to be connected to the server."""
 
 LET_GO_S: Final = 40.0
 """Idle processes look at the database every 10 s, and let go of the old file then."""
@@ -201,6 +205,7 @@ class _Mover:
         self._catch_up_at_leisure()
         if not self.target.read("is_compared"):
             self._compare()
+        self._wait_for_others()
         self._catch_up_at_leisure()
         self._switch()
 
@@ -328,6 +333,14 @@ class _Mover:
             self.target.write("is_compared", 1)
 
     # The switch
+
+    def _wait_for_others(self) -> None:
+        """Until the processes that run have seen, at their next beat, that a move is under way, and are connected."""
+        seen_at = begun_file(self.settings.data).stat().st_mtime + BEAT_S + READY_S
+        with self.source.reading() as session:
+            is_served = any(process.is_alive(time.time()) for process in list_processes(session))
+        while is_served and time.time() < seen_at:
+            time.sleep(min(1.0, BEAT_S))
 
     def _switch(self) -> None:
         """Hold all writers, bring the rest over, and have everybody go on there."""
