@@ -32,7 +32,10 @@ def test_the_example_of_settings_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
     for line in (DEPLOY / "filmless.env.example").read_text().splitlines():
         if not line.startswith("#"):
             monkeypatch.setenv(*line.split("=", 1))
-    assert Settings().blobs_url == "s3://filmless/archive"
+    settings = Settings()
+    assert settings.blobs_url == "s3://filmless/archive"
+    # By default a node listens to its own machine alone, and no balancer would reach it.
+    assert {str(settings.http), str(settings.dicom)} == {"0.0.0.0:8080", "0.0.0.0:11112"}
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "kubernetes.yaml"])
