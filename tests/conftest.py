@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
 
@@ -121,29 +123,28 @@ class ServerDatabases:
         with server_session(self._server) as session:
             session.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
-    @contextmanager
-    def _session(self, name: str) -> Iterator[Connection]:
-        with server_session(make_url(self._server).set(database=name).render_as_string(hide_password=False)) as session:
-            yield session
+    def _session(self, name: str) -> psycopg.Connection[Any]:
+        address = make_url(self._server).set(database=name, drivername="postgresql")
+        return psycopg.connect(address.render_as_string(hide_password=False))
 
     def _shape_of(self, name: str) -> tuple[str, ...]:
         """The tables that are to be emptied, and what tells that nobody changed how they are made."""
         with self._session(name) as session:
-            found = tuple(session.scalars(text(TABLES)))
-            rows = {table: session.scalar(text(f'SELECT count(*) FROM "{table}"')) for table in found}
-            assert not any(rows.values()), f"rows that a migration made must come back when a test is done: {rows}"
-            return (*found, str(session.execute(text(CATALOGUE)).one()))
+            tables = [row[0] for row in session.execute(TABLES)]
+            filled = [table for table in tables if session.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchone()]
+            assert not filled, f"rows that a migration made must come back when a test is done: {filled}"
+            return (*tables, str(session.execute(CATALOGUE).fetchone()))
 
     def _empty(self, name: str) -> bool:
         """Leave the database as a migration made it; False when a test changed its tables."""
         *tables, catalogue = self._shape
         with self._session(name) as session:
-            session.execute(text(OTHERS_OUT))
-            if str(session.execute(text(CATALOGUE)).one()) != catalogue:
+            session.execute(OTHERS_OUT)
+            if str(session.execute(CATALOGUE).fetchone()) != catalogue:
                 return False
-            session.execute(text("SET session_replication_role = replica"))  # in any order
-            session.execute(text(";".join(f'DELETE FROM "{table}"' for table in tables)))
-            session.execute(text("SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence"))
+            session.execute("SET session_replication_role = replica")  # in any order
+            session.execute(";".join(f'DELETE FROM "{table}"' for table in tables))
+            session.execute("SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence")
             return True
 
 
@@ -190,17 +191,31 @@ def scaled(tmp_path: Path, servers: real_servers.Servers) -> Iterator[Settings]:
         session.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
+NewSettings = Callable[[str, Path], AbstractContextManager[Settings]]
+
+
+@pytest.fixture(scope="session")
+def new_settings(request: pytest.FixtureRequest) -> NewSettings:
+    """Makes settings of an empty archive of a shape in a folder, with a migrated database."""
+
+    @contextmanager
+    def new_settings(shape: str, data: Path) -> Iterator[Settings]:
+        data.mkdir(exist_ok=True)
+        if shape == "embedded":
+            shutil.copyfile(request.getfixturevalue("migrated"), data / "filmless.db")
+            yield Settings(data=data, **LISTENING)
+            return
+        with request.getfixturevalue("databases").one() as name:
+            yield scaled_settings(data, request.getfixturevalue("servers"), name)
+
+    return new_settings
+
+
 @pytest.fixture
-def settings(tmp_path: Path, archive_shape: str, request: pytest.FixtureRequest) -> Iterator[Settings]:
+def settings(tmp_path: Path, archive_shape: str, new_settings: NewSettings) -> Iterator[Settings]:
     """Settings of an empty archive in a temporary folder, with a migrated database."""
-    data = tmp_path / "data"
-    data.mkdir()
-    if archive_shape == "embedded":
-        shutil.copyfile(request.getfixturevalue("migrated"), data / "filmless.db")
-        yield Settings(data=data, **LISTENING)
-        return
-    with request.getfixturevalue("databases").one() as name:
-        yield scaled_settings(data, request.getfixturevalue("servers"), name)
+    with new_settings(archive_shape, tmp_path / "data") as made:
+        yield made
 
 
 @pytest.fixture
