@@ -169,6 +169,7 @@ def test_a_paused_queue_or_destination_starts_nothing(archive: Archive) -> None:
 def test_a_destination_gets_no_more_jobs_at_once_than_its_limit(archive: Archive, settings: Settings) -> None:
     busy = Archive(settings.model_copy(update={"job_threads": 6}), archive.database)
     mutex = threading.Lock()
+    are_two = threading.Event()
     now, peak, done = 0, 0, 0
 
     def send(_archive: Archive, _args: dict[str, Any], _job: JobContext) -> None:
@@ -176,7 +177,10 @@ def test_a_destination_gets_no_more_jobs_at_once_than_its_limit(archive: Archive
         with mutex:
             now += 1
             peak = max(peak, now)
-        time.sleep(0.03)
+        if now == 2:
+            are_two.set()
+        are_two.wait(5)
+        time.sleep(0.03)  # a third may begin, if it wants
         with mutex:
             now -= 1
             done += 1
