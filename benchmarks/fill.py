@@ -28,7 +28,9 @@ PER_STATEMENT = 5000
 def make(data: Path, *, studies: int, instances: int = 1, log: Callable[[str], object] = lambda _: None) -> str:
     """Make a data folder with so many studies of one series of `instances` instances; gives a token for it."""
     from filmless.archive import Archive, tables
+    from filmless.archive.walks import Walk, save_walk
     from filmless.config import Settings
+    from filmless.store.scrub import WALK
 
     data.parent.mkdir(parents=True, exist_ok=True)
     password = "a long password 1\n"
@@ -64,6 +66,10 @@ def make(data: Path, *, studies: int, instances: int = 1, log: Callable[[str], o
             driver = driver_of(session)
             driver.execute("INSERT INTO studies_search (studies_search) VALUES ('rebuild')")
             driver.execute(trigger)
+        with archive.transaction() as session:  # no instance has bytes: else looking for them is what is measured
+            now, every_s = time.time(), archive.settings.sweep_interval_s
+            session.execute(tables.schedules.insert().values(name="sweep", every_s=every_s, next_at=now + every_s))
+            save_walk(session, Walk(WALK, began_at=now, ended_at=now))
     os.sync()  # what was filled in is on the disk before anything is timed
     return token
 

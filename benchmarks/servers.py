@@ -23,6 +23,7 @@ from dimse import Peer
 ORTHANC = "/usr/sbin/Orthanc"
 ORTHANC_DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 SINK_AE = "SINK"
+LOWEST_PRIORITY = 19
 
 
 @dataclass
@@ -38,11 +39,16 @@ class Server:
     database_url: str = ""
 
     def cpu_ms(self) -> tuple[float, float]:
-        """Processor time so far, in user code and in the system, of all its processes."""
+        """Processor time so far, in user code and in the system, of its processes.
+
+        Not of those that get the processor only when nobody else wants it, such as the one that makes HTJ2K copies.
+        """
         user = system = 0
         for pid in processes_of(self.process.pid):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                if int(fields[16]) == LOWEST_PRIORITY:
+                    continue
                 user, system = user + int(fields[11]), system + int(fields[12])
         tick_ms = 1e3 / os.sysconf("SC_CLK_TCK")
         return user * tick_ms, system * tick_ms
