@@ -57,6 +57,14 @@ _OF_INSTANCE: Final = (
 )
 
 
+_KEYS: Final = {
+    Level.PATIENT: patients.c.id,
+    Level.STUDY: studies.c.id,
+    Level.SERIES: series.c.id,
+    Level.IMAGE: instances.c.id,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A search, read and checked: what `read_query` makes of an identifier."""
@@ -188,10 +196,23 @@ def find_all(archive: Archive, principal: Principal, query: Query) -> Iterator[J
     yield from (dataset for _, dataset in _Search(archive, principal, query).found())
 
 
+def find_in_record_order(
+    archive: Archive, principal: Principal, query: Query, after: int | None
+) -> Iterator[tuple[int, JsonDataset]]:
+    """Search and yield every match behind the record `after` with the key of its record, in the order of these keys.
+
+    A key is given once and never again, so whoever goes on behind one misses nothing that was there before.
+    """
+    begin(archive, principal, query)
+    found = _Search(archive, principal, query, by_key=True).found(None, None if after is None else (after,))
+    for position, dataset in found:
+        yield int(position[0]), dataset
+
+
 class _Search:
     """One search under way: its statement, and what it has parsed."""
 
-    def __init__(self, archive: Archive, principal: Principal, query: Query) -> None:
+    def __init__(self, archive: Archive, principal: Principal, query: Query, *, by_key: bool = False) -> None:
         self.archive = archive
         self.query = query
         self.dialect = "sqlite" if archive.database.is_sqlite else "postgresql"
@@ -208,6 +229,8 @@ class _Search:
             query.wants_all or any(at.is_in_header(tag) for tag in self.looks_at)
         )
         self.order, self.descending = self._order()
+        if by_key:
+            self.order, self.descending = [_KEYS[self.level]], False
         self.statement: Select[Any] | None = None
         self.reader: Reader | None = None
 
@@ -493,6 +516,7 @@ __all__ = [
     "Query",
     "Wanted",
     "find_all",
+    "find_in_record_order",
     "find_page",
     "read_query",
     "wanted_of",

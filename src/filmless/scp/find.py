@@ -26,19 +26,26 @@ NOT_AUTHORISED: Final = 0x0124
 OUT_OF_RESOURCES: Final = 0xA700
 IDENTIFIER_DOES_NOT_MATCH: Final = 0xA900
 UNABLE_TO_PROCESS: Final = 0xC000
+INVALID_PRIOR_RECORD_KEY: Final = 0xA710
 
 ERROR_COMMENT: Final = "00000902"
 
 PATIENT_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.1.1"
 STUDY_ROOT_FIND: Final = "1.2.840.10008.5.1.4.1.2.2.1"
 PATIENT_STUDY_ONLY_FIND: Final = "1.2.840.10008.5.1.4.1.2.3.1"
+REPOSITORY_QUERY: Final = "1.2.840.10008.5.1.4.1.1.201.6"
 
 # The levels of each model, and the highest of them. In the Study Root model a study carries its patient (C.6.2.1.1).
 MODELS: Final = {
     PATIENT_ROOT_FIND: (Level.PATIENT, Level.STUDY, Level.SERIES, Level.IMAGE),
     STUDY_ROOT_FIND: (Level.STUDY, Level.SERIES, Level.IMAGE),
     PATIENT_STUDY_ONLY_FIND: (Level.PATIENT, Level.STUDY),
+    REPOSITORY_QUERY: (Level.STUDY, Level.SERIES, Level.IMAGE),  # answered by `repository`
 }
+
+
+class InvalidRecordKey(Refused):
+    """A Prior Record Key that we never gave, or not at this level (C.6.4.5.3)."""
 
 
 def handle_find(
@@ -65,7 +72,12 @@ def handle_find(
 
 
 def answer_all(
-    search: Callable[[], Iterator[tuple[int, JsonDataset]]], most: int, is_cancelled: Callable[[], bool], peer: str
+    search: Callable[[], Iterator[tuple[int, JsonDataset]]],
+    most: int,
+    is_cancelled: Callable[[], bool],
+    peer: str,
+    *,
+    when_there_are_more: int = OUT_OF_RESOURCES,
 ) -> Iterator[tuple[int, JsonDataset | None]]:
     """Pass on the matches of a search, no more than `most`, and say how it ended."""
     try:
@@ -74,7 +86,7 @@ def answer_all(
                 yield CANCEL, None
                 return
             if found == most:
-                yield OUT_OF_RESOURCES, _comment(f"more than {most} matches: ask for less")
+                yield when_there_are_more, _comment(f"more than {most} matches: ask for less")
                 return
             yield match
     except FilmlessError as error:
@@ -87,6 +99,8 @@ def answer_all(
 def status_of(error: FilmlessError) -> int:
     """Give the status of table C.4-1 for a kind of failure."""
     match error:
+        case InvalidRecordKey():
+            return INVALID_PRIOR_RECORD_KEY
         case NotAllowed():
             return NOT_AUTHORISED
         case Refused():

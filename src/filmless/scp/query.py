@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from filmless.archive import Archive
 from filmless.dimse import commands
 from filmless.dimse.services import Outcome, Request
-from filmless.scp import find, non_patient, worklist
+from filmless.scp import find, non_patient, repository, worklist
 from filmless.scp.associate import Admitted
 
 
@@ -18,6 +18,8 @@ def handle_query(archive: Archive, request: Request) -> Iterator[Outcome]:
     handle = find.handle_find
     if model in worklist.SOP_CLASSES:
         handle = worklist.find_workitems
+    elif model == find.REPOSITORY_QUERY:
+        handle = repository.find_records
     elif model in non_patient.FIND_MODELS:
         handle = non_patient.find_instances
     answers = handle(
