@@ -103,6 +103,21 @@ def test_an_encapsulated_document_comes_as_its_class_says_and_to_the_byte(
         assert ("sandbox" in answer.headers["content-security-policy"]) == (media_type != "application/pdf")
 
 
+@pytest.mark.parametrize(("kind", "media_type"), [(1, "application/pdf"), (2, "text/xml"), (3, "model/stl")])
+@pytest.mark.parametrize("claim", ["text/html", "image/svg+xml", "application/xhtml+xml"])
+def test_a_document_that_claims_to_be_a_page_is_none_as_bulk_data_either(
+    kind: int, media_type: str, claim: str, stored: Store, client: TestClient
+) -> None:
+    ds = stored(document(kind, b"<script>alert(1)</script>", claim))
+    for accept in (None, claim, BROWSER):
+        answer = client.get(f"{address(ds)}/bulkdata/00420011", headers={"accept": accept} if accept else {})
+        assert answer.headers["content-type"].partition(";")[0] in {media_type, "application/octet-stream"} or (
+            answer.status_code == 406
+        )
+        if answer.status_code == 200 and media_type != "application/pdf":
+            assert "sandbox" in answer.headers["content-security-policy"]
+
+
 def test_a_document_is_given_in_ranges(stored: Store, client: TestClient) -> None:
     ds = stored(document(1, PDF, "application/pdf"))
     answer = rendered(client, ds, Range="bytes=5-7")

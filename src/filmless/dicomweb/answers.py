@@ -36,6 +36,13 @@ REVALIDATE: Final = "private, no-cache"
 Headers = list[tuple[str, str]]
 
 
+def policy_of(media_type: str) -> str:
+    """The Content-Security-Policy of what was sent to us: it may hold anything, so it may do nothing. (ADR-0025)"""
+    # Browsers show no PDF whose policy is a sandbox.
+    is_pdf = media_type == "application/pdf"
+    return "frame-ancestors 'self'" if is_pdf else "default-src 'none'; sandbox; frame-ancestors 'self'"
+
+
 @dataclass(slots=True)
 class Answer:
     """An answer whose body is in hand, or a stream of pieces, or a whole file."""

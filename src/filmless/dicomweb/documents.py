@@ -19,6 +19,7 @@ from filmless.dicomweb.answers import (
     Headers,
     is_fresh,
     not_modified,
+    policy_of,
     ranged,
     service_path,
     service_url,
@@ -28,12 +29,10 @@ from filmless.dicomweb.multipart import closing, content_type, new_boundary, par
 from filmless.dicomweb.negotiation import MediaRange
 from filmless.errors import NotAcceptable
 from filmless.retrieve.bulkdata import Bulk
-from filmless.retrieve.documents import HTML, PDF, TEXT, Document, document_types, read_document
+from filmless.retrieve.documents import HTML, TEXT, Document, document_types, read_document
 from filmless.retrieve.instances import InstanceRecord, instance_path
 
-# What was sent to us may hold anything, so it may do nothing. Browsers show no PDF whose policy is a sandbox.
-_NOTHING: Final = "default-src 'none'; sandbox; frame-ancestors 'self'"
-_POLICIES: Final = {HTML: report_html.CONTENT_SECURITY_POLICY, PDF: "frame-ancestors 'self'"}
+_POLICIES: Final = {HTML: report_html.CONTENT_SECURITY_POLICY}
 
 
 def answer_document(
@@ -83,7 +82,7 @@ def _answer(
         headers.insert(0, ("Content-Type", content_type(boundary, kind)))
         return Answer(200, headers, pieces=started(_wrapped(archive, record, document, head, closing(boundary))))
     headers.insert(0, ("Content-Type", full_type))
-    headers.append(("Content-Security-Policy", _POLICIES.get(kind, _NOTHING)))
+    headers.append(("Content-Security-Policy", _POLICIES.get(kind) or policy_of(kind)))
     return ranged(
         request, headers, document.length, etag, lambda start, stop: _read(archive, record, data, start, stop)
     )

@@ -30,6 +30,7 @@ from filmless.dicomweb.answers import (
     close,
     is_fresh,
     not_modified,
+    policy_of,
     principal_of,
     ranged,
     read_range,
@@ -408,6 +409,7 @@ def _bulk(archive: Archive, principal: Principal, request: Request) -> Answer:
         part_type = f"{media_type}; transfer-syntax={EXPLICIT_LE}" if media_type == OCTET_STREAM else media_type
         if not wanted.is_multipart:
             headers.insert(0, ("Content-Type", part_type))
+            headers.append(("Content-Security-Policy", policy_of(media_type)))
             return ranged(
                 request,
                 headers,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -20,7 +19,20 @@ from filmless.retrieve.instances import InstanceRecord, StoredInstance
 
 _PIXEL_PATHS: Final = frozenset({"7FE00008", "7FE00009", "7FE00010"})
 _ENCAPSULATED_DOCUMENT: Final = 0x00420011
-_MIME_TYPE: Final = 0x00420012
+
+PDF: Final = "application/pdf"
+XML: Final = "text/xml"
+_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.104."
+# By the class and not by what the data set says of itself: a document that claims to be a page must not be one here.
+# (ADR-0025)
+DOCUMENT_TYPES: Final = {
+    f"{_STORAGE}1": PDF,
+    f"{_STORAGE}2": XML,
+    f"{_STORAGE}3": "model/stl",
+    f"{_STORAGE}4": "model/obj",
+    f"{_STORAGE}5": "model/mtl",
+}
+"""Media type of the encapsulated document, by SOP class."""
 _PIECE_BYTES: Final = 1 << 20
 
 
@@ -80,8 +92,7 @@ def _in_header(header: Header, path: str, instance: StoredInstance) -> Bulk:
     level, found = find_level(header, path)
     media_type = OCTET_STREAM
     if found.tag == _ENCAPSULATED_DOCUMENT:
-        said = (level.text(_MIME_TYPE) or "").lower()
-        media_type = said if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", said) else OCTET_STREAM
+        media_type = DOCUMENT_TYPES.get(instance.sop_class_uid, OCTET_STREAM)
     if level.is_little_endian and found.length > _PIECE_BYTES:
         data = level.buffer if instance.has(Flags.DEFLATED) else None
         return Bulk(found.length, media_type, data=data, offset=found.offset)

@@ -17,26 +17,14 @@ from filmless.dicom.report_text import to_text
 from filmless.dicom.uids import is_structured_report_class
 from filmless.errors import NotAcceptable, NotFound
 from filmless.retrieve import bulkdata
-from filmless.retrieve.bulkdata import Bulk
+from filmless.retrieve.bulkdata import DOCUMENT_TYPES, PDF, XML, Bulk
 from filmless.retrieve.decoding import decoders
 from filmless.retrieve.frames import read_header
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_instances, instance_path
 
 HTML: Final = "text/html"
 TEXT: Final = "text/plain"
-PDF: Final = "application/pdf"
-XML: Final = "text/xml"
-
 _LINKS_MAX: Final = 5000
-_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.104."
-# By the class and not by what the data set says of itself: a document that claims to be a page must not be one here.
-_ENCAPSULATED: Final = {
-    f"{_STORAGE}1": PDF,
-    f"{_STORAGE}2": XML,
-    f"{_STORAGE}3": "model/stl",
-    f"{_STORAGE}4": "model/obj",
-    f"{_STORAGE}5": "model/mtl",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +43,7 @@ def document_types(instance: StoredInstance) -> tuple[str, ...]:
     """List the media types that a document can be given in, the preferred first; empty when it is none."""
     if is_structured_report_class(instance.sop_class_uid):
         return (HTML, TEXT, PDF)
-    encapsulated = _ENCAPSULATED.get(instance.sop_class_uid)
+    encapsulated = DOCUMENT_TYPES.get(instance.sop_class_uid)
     if encapsulated == XML:
         return (XML, HTML)
     return (encapsulated,) if encapsulated else ()
@@ -78,7 +66,7 @@ def read_document(
     if media_type not in document_types(record.instance):
         raise NotAcceptable(f"this document is not given as {media_type}")
     settings = archive.settings
-    if record.instance.sop_class_uid in _ENCAPSULATED:
+    if record.instance.sop_class_uid in DOCUMENT_TYPES:
         bulk = _encapsulated(archive, record)
         if media_type != HTML:
             return Document(media_type, bulk)
