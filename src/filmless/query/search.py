@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from filmless.errors import Refused
 from filmless.query import attributes as at
 from filmless.query import conditions, matching
 from filmless.query.attributes import Level
+from filmless.query.columns import selected_columns
 from filmless.query.matching import JsonDataset, Key, Keys, Kind, Options
 from filmless.query.rows import Reader, Wanted
 
@@ -28,34 +28,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_STATEMENT: Final = 500
 
-syntaxes = uids.alias("syntaxes")
 _others: Final = studies.alias("others")  # of the same patient; made once, as each alias makes all its columns
-
-# What is selected of each level, by the names that `rows` knows.
-_PATIENT_ATTRIBUTES: Final = patients.c.attributes.label("study_attributes")
-_STUDY_ATTRIBUTES: Final = studies.c.attributes.label("study_attributes")
-_SERIES_ATTRIBUTES: Final = series.c.attributes.label("series_attributes")
-_OF_STUDY: Final = (
-    studies.c.study_instance_uid,
-    studies.c.modalities_in_study,
-    studies.c.number_of_study_related_series,
-    studies.c.number_of_study_related_instances,
-)
-_OF_SERIES: Final = (
-    series.c.id.label("series_key"),
-    series.c.series_instance_uid,
-    series.c.number_of_series_related_instances,
-)
-_OF_INSTANCE: Final = (
-    instances.c.sop_instance_uid,
-    instances.c.instance_number,
-    instances.c.number_of_frames,
-    instances.c.rows,
-    instances.c.columns,
-    instances.c.bits_allocated,
-    uids.c.uid.label("sop_class_uid"),
-)
-
 
 _KEYS: Final = {
     Level.PATIENT: patients.c.id,
@@ -369,7 +342,7 @@ class _Search:
 
     def _select(self) -> Select[Any]:
         """Select what the row's data set is made of, and no text that nobody looks at."""
-        selected = _selected(
+        selected = selected_columns(
             self.level,
             self._looks_at(Level.STUDY),
             self._looks_at(Level.SERIES),
@@ -472,31 +445,6 @@ class _Search:
             if len(rows) < limit:
                 return
             after, limit = rows[-1][0], ROWS_PER_STATEMENT
-
-
-@functools.cache
-def _selected(level: Level, with_study: bool, with_series: bool, with_syntax: bool) -> Select[Any]:
-    """Select the columns of a level; made once, as it takes as long as to run it."""
-    columns: list[ColumnElement[Any]]
-    source: FromClause
-    if level is Level.PATIENT:
-        return select(_PATIENT_ATTRIBUTES)
-    source, columns = studies, [*_OF_STUDY]
-    if with_study:
-        columns.append(_STUDY_ATTRIBUTES)
-    if level >= Level.SERIES:
-        source = source.join(series, series.c.study_key == studies.c.id)
-        columns += _OF_SERIES
-        if with_series:
-            columns.append(_SERIES_ATTRIBUTES)
-    if level is Level.IMAGE:
-        source = source.join(instances, instances.c.series_key == series.c.id)
-        source = source.join(uids, instances.c.sop_class_key == uids.c.id)
-        columns += _OF_INSTANCE
-        if with_syntax:
-            source = source.join(syntaxes, instances.c.transfer_syntax_key == syntaxes.c.id)
-            columns.append(syntaxes.c.uid.label("transfer_syntax_uid"))
-    return select(*columns).select_from(source)
 
 
 def _only_uid(keys: Keys, tag: str) -> str | None:
