@@ -139,7 +139,7 @@ def test_a_video_of_frames_is_given_in_ranges_and_made_once(
 ) -> None:
     url = address(stored(cine_loop())) + "/rendered"
     whole = client.get(url, headers=MP4).content
-    monkeypatch.setattr(cine, "_encode", None)
+    monkeypatch.setattr(cine, "_film", None)
     part = client.get(url, headers={**MP4, "range": "bytes=4-7"})
     assert (part.status_code, part.content, whole[4:8]) == (206, b"ftyp", b"ftyp")
     assert whole.index(b"moov") < whole.index(b"mdat")  # it plays before all of it is there

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import make
+import moving
 from filmless.errors import NotAcceptable, Unavailable
 from filmless.retrieve import decoding
 from filmless.retrieve.decoding import Decoders
@@ -214,3 +215,42 @@ def test_the_values_of_many_threads_are_not_mixed_up() -> None:
         assert wrong == []
     finally:
         pool.close()
+
+
+def picture(grey: int) -> tuple[dict[str, Any], list[bytes | memoryview]]:
+    return {"task": "film_picture", "shape": [16, 16], "duration_ms": 40.0}, [bytes([grey]) * 256]
+
+
+BEGIN: dict[str, Any] = {"task": "film", "frame_time_ms": 40.0, "bytes_max": 1 << 20}
+
+
+def test_a_video_is_encoded_in_one_child_picture_by_picture(pool: Decoders) -> None:
+    pytest.importorskip("av")
+    with pool.lease() as ask:
+        ask(BEGIN, [])
+        for number in range(3):
+            ask(*picture(60 * number))
+        movie = bytes(ask({"task": "film_end"}, [])[1])
+    shown = moving.frames_of(movie)
+    assert [round(float(pixels.mean()) / 60) for _, pixels in shown] == [0, 1, 2]
+    assert movie.index(b"moov") < movie.index(b"mdat")
+    assert len(pool.pids()) == 1
+
+
+def test_a_video_that_is_given_up_ends_its_child_with_what_it_held(pool: Decoders) -> None:
+    pytest.importorskip("av")
+    with pytest.raises(RuntimeError), pool.lease() as ask:
+        ask(BEGIN, [])
+        ask(*picture(9))
+        raise RuntimeError
+    assert pool.pids() == []
+    with pytest.raises(NotAcceptable, match="no video was begun"), pool.lease() as ask:
+        ask(*picture(9))
+    assert pool.run(*task(make.part10(make.ct_slice())))[0]["samples_per_pixel"] == 1
+
+
+def test_an_encoder_that_crashes_is_replaced(pool: Decoders) -> None:
+    in_child(pool, "import os, signal\nTasks._filmed = lambda *a: os.kill(os.getpid(), signal.SIGSEGV)")
+    with pytest.raises(NotAcceptable, match="ended"), pool.lease() as ask:
+        ask(BEGIN, [])
+    assert bytes(pool.run(*task(make.part10(make.ct_slice())))[1])

@@ -120,6 +120,31 @@ def _hevc(configuration: bytes) -> tuple[str, int, list[str]]:
     return (HEVC_MP51, 8, []) if profile == 1 else (HEVC_M10P51, 10, [])
 
 
+def with_tables_first(movie: bytes) -> bytes:
+    """Move the tables of an MP4 file before its data, so that it plays while it comes (14496-12 6.2.3, 8.7.5)."""
+    found = [(kind, offset, size) for kind, offset, size in boxes(_at(movie), 0, len(movie))]
+    kinds = [kind for kind, _, _ in found]
+    if b"moov" not in kinds or b"mdat" not in kinds or kinds.index(b"moov") < kinds.index(b"mdat"):
+        return movie
+    starts = [0, *(offset + size for _, offset, size in found)]
+    at = kinds.index(b"moov")
+    tables = bytearray(movie[starts[at] : starts[at + 1]])
+    into = starts[kinds.index(b"mdat")]
+    _shift_offsets(tables, found[at][1] - starts[at], len(tables), len(tables))
+    return b"".join((movie[:into], tables, movie[into : starts[at]], movie[starts[at + 1] :]))
+
+
+def _shift_offsets(tables: bytearray, start: int, end: int, by: int) -> None:
+    """Add to the place of each chunk."""
+    for kind, offset, size in boxes(lambda place, length: bytes(tables[place : place + length]), start, end):
+        if kind in {b"trak", b"mdia", b"minf", b"stbl"}:
+            _shift_offsets(tables, offset, offset + size, by)
+        elif kind in {b"stco", b"co64"}:
+            form = f">{_number('>L', bytes(tables[offset : offset + size]), 4)}{'L' if kind == b'stco' else 'Q'}"
+            moved = (place + by for place in struct.unpack_from(form, tables, offset + 8))
+            struct.pack_into(form, tables, offset + 8, *moved)
+
+
 # The boxes ------------------------------------------------------------------------------------------------------------
 
 

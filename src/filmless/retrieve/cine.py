@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import tempfile
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from itertools import accumulate, pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from filmless.archive import Archive
 from filmless.dicom.rendering import GIF, RAW, Viewport, animate
 from filmless.dicom.scanner import Header
 from filmless.errors import NotAcceptable, Refused
+from filmless.retrieve.decoding import film_decoders
 from filmless.retrieve.frames import read_header
 from filmless.retrieve.instances import InstanceRecord
 from filmless.retrieve.rendered import Look, draw_frame, render_frame
 from filmless.retrieve.thumbnails import cache_of
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 MP4: Final = "video/mp4"
 _FRAME_TIME_DEFAULT_MS: Final = 100.0
 _FRAME_TIME_MAX_MS: Final = 60_000.0
-_SMPTE_170M: Final = 6
-_LIMITED_RANGE: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,67 +118,21 @@ def render_video(archive: Archive, record: InstanceRecord, frame_numbers: list[i
     kept = cache.find(name)
     if kept is not None:
         return kept
-    pace = read_pace(read_header(archive, record.instance))
-    pictures = (_pixels(archive, record, number, look) for number in frame_numbers)
-    folder = settings.data / "spool"
-    folder.mkdir(exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, suffix=".mp4") as file:
-        _encode(pictures, pace.durations_ms(frame_numbers), Path(file.name), settings.cine_bytes_max)
-        video = Path(file.name).read_bytes()
+    durations = read_pace(read_header(archive, record.instance)).durations_ms(frame_numbers)
+    video = _film(archive, record, frame_numbers, durations, look)
     cache.keep(name, video)
     return video
 
 
-def _pixels(archive: Archive, record: InstanceRecord, frame_number: int, look: Look) -> NDArray[Any]:
-    """Draw one frame as an RGB array with an even number of rows and columns, as the encoder wants them."""
-    import numpy as np
-
-    info, data = draw_frame(archive, record, frame_number, look)
-    shape = [int(side) for side in info["shape"]]
-    shown = np.frombuffer(data, np.uint8, count=int(np.prod(shape))).reshape(shape)
-    if shown.ndim == 2:
-        shown = np.repeat(shown[:, :, None], 3, axis=2)
-    return np.pad(shown, ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0)), mode="edge")
-
-
-def _encode(pictures: Iterable[NDArray[Any]], durations_ms: list[float], path: Path, bytes_max: int) -> None:
-    """Write a video. Times are exact to the millisecond, so a Frame Time Vector keeps its pauses."""
-    import av
-    import numpy as np
-
-    milliseconds = Fraction(1, 1000)
-    moment, written = 0.0, 0
-    stream: Any = None
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        for shown, duration in zip(pictures, durations_ms, strict=True):
-            if stream is None:
-                stream = _stream(container, shown, sum(durations_ms) / len(durations_ms), milliseconds)
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), format="rgb24")
-            frame.pts, frame.time_base = round(moment), milliseconds
-            moment += duration
-            written += _write(container, stream.encode(frame))
-            if written > bytes_max:
-                raise _too_long(bytes_max)
-        written += _write(container, stream.encode(None))
-    if written > bytes_max:
-        raise _too_long(bytes_max)
-
-
-def _stream(container: Any, shown: NDArray[Any], frame_time_ms: float, time_base: Fraction) -> Any:
-    stream = container.add_stream("libx264", rate=Fraction(1000 / frame_time_ms).limit_denominator(1000))
-    stream.height, stream.width, stream.pix_fmt = shown.shape[0], shown.shape[1], "yuv420p"
-    stream.options = {"crf": "18", "preset": "veryfast", "profile": "high"}
-    context = stream.codec_context
-    context.time_base, context.thread_count = time_base, 1
-    context.colorspace, context.color_range = _SMPTE_170M, _LIMITED_RANGE
-    return stream
-
-
-def _write(container: Any, packets: list[Any]) -> int:
-    length = sum(int(packet.size) for packet in packets)
-    container.mux(packets)
-    return length
-
-
-def _too_long(bytes_max: int) -> NotAcceptable:
-    return NotAcceptable(f"the video passes {bytes_max} bytes: ask for fewer frames or a smaller viewport")
+def _film(
+    archive: Archive, record: InstanceRecord, frame_numbers: list[int], durations_ms: list[float], look: Look
+) -> bytes:
+    """Draw frames by the decoders, and have the encoder's process film each as it comes."""
+    mean_ms = sum(durations_ms) / len(durations_ms)
+    with film_decoders(archive).lease() as ask:
+        ask({"task": "film", "frame_time_ms": mean_ms, "bytes_max": archive.settings.cine_bytes_max}, [])
+        for number, duration_ms in zip(frame_numbers, durations_ms, strict=True):
+            info, data = draw_frame(archive, record, number, look)
+            shape = [int(side) for side in info["shape"]]
+            ask({"task": "film_picture", "shape": shape, "duration_ms": duration_ms}, [data[: math.prod(shape)]])
+        return bytes(ask({"task": "film_end"}, [])[1])

@@ -16,13 +16,16 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from filmless.dicom.compressing import encode_frame, same_samples
 from filmless.dicom.pixels import Frame, PixelFormat, decode_frame, read_format
 from filmless.dicom.scanner import Header, scan
 from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE, JPEG_BASELINE
 from filmless.errors import FilmlessError, Refused
+
+if TYPE_CHECKING:
+    from filmless.retrieve.filming import Film
 
 _HEAD: Final = struct.Struct("<II")
 _HEADERS_KEPT: Final = 8
@@ -79,6 +82,7 @@ class Tasks:
     def __init__(self, samples_max: int) -> None:
         self._samples_max = samples_max
         self._headers: OrderedDict[str, Header] = OrderedDict()
+        self._film: Film | None = None
 
     def run(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
         """Do one task: `parts` are the header and the frame."""
@@ -89,6 +93,8 @@ class Tasks:
             from filmless.dicom.report_pdf import to_pdf
 
             return {}, to_pdf(json.loads(bytes(parts[0])))
+        if name.startswith("film"):
+            return self._filmed(task, parts)
         if name == "present":
             return self._present(self._header(task, parts[0]), parts[1], parts[2], task)
         work: Callable[[Header, memoryview, dict[str, Any]], tuple[dict[str, Any], bytes]]
@@ -164,6 +170,23 @@ class Tasks:
         )
         fit = (task["fit"][0], task["fit"][1]) if task["fit"] else None
         return _picture(present(self._frame(header, data, task).pixels, read, fit=fit), task, header, data)
+
+    def _filmed(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
+        """Begin a video, add a picture to it, or end it: three tasks of one lease."""
+        import numpy as np
+
+        from filmless.retrieve.filming import Film
+
+        if task["task"] == "film":
+            self._film = Film(task["frame_time_ms"], task["bytes_max"])
+        elif self._film is None:
+            raise Refused("no video was begun")
+        elif task["task"] == "film_picture":
+            self._film.add(np.frombuffer(parts[0], np.uint8).reshape(task["shape"]), task["duration_ms"])
+        else:
+            film, self._film = self._film, None
+            return {}, film.end()
+        return {}, b""
 
     def _sheet(self, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         from filmless.dicom.rendering import draw_sheet, encode_picture, resize

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 import weakref
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import structlog
@@ -35,6 +36,7 @@ _CHILD_ENVIRONMENT: Final = {
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TOP_PAD_": str(64 << 20),
 }
+_Ask = Callable[[dict[str, Any], list[bytes | memoryview]], tuple[dict[str, Any], memoryview]]
 _KINDS: Final = {"Refused": Refused, "NotAcceptable": NotAcceptable}
 
 
@@ -155,6 +157,34 @@ class Decoders:
         self._give(child)
         return info, data
 
+    @contextlib.contextmanager
+    def lease(self) -> Iterator[_Ask]:
+        """Give one child for tasks that follow each other, as a function that does the next of them.
+
+        Whatever goes wrong within ends the child, with all that it held. Raises as `run`.
+        """
+        child = self._take()
+        is_whole = False
+
+        def ask(task: dict[str, Any], parts: list[bytes | memoryview]) -> tuple[dict[str, Any], memoryview]:
+            try:
+                info, data = child.ask(task, parts)
+            except (OSError, EOFError, ValueError) as error:
+                log.warning("decoder ended", is_late=isinstance(error, TimeoutError), task=task.get("task"))
+                reason = str(error) or type(error).__name__
+                raise NotAcceptable(f"the process that works on it ended: {reason}") from error
+            if "refused" in info:
+                raise NotAcceptable(str(info.get("message", "it cannot be made")))
+            return info, data
+
+        try:
+            yield ask
+            is_whole = True
+        finally:
+            if not is_whole:
+                child.kill()
+            self._give(child if is_whole else None)
+
     def close(self) -> None:
         """End all children that have nothing to do, and the others when they are done."""
         with self._changed:
@@ -206,7 +236,9 @@ class Decoders:
 
 _pools: weakref.WeakKeyDictionary[Archive, Decoders] = weakref.WeakKeyDictionary()
 _background_pools: weakref.WeakKeyDictionary[Archive, Decoders] = weakref.WeakKeyDictionary()
+_film_pools: weakref.WeakKeyDictionary[Archive, Decoders] = weakref.WeakKeyDictionary()
 _pools_lock = threading.Lock()
+_FILM_NICENESS: Final = 5
 _BACKGROUND_NICENESS: Final = 19
 
 
@@ -227,6 +259,16 @@ def background_decoders(archive: Archive) -> Decoders:
         if pool is None:
             pool = _made(archive, 1, _BACKGROUND_NICENESS)
             _background_pools[archive] = pool
+        return pool
+
+
+def film_decoders(archive: Archive) -> Decoders:
+    """Give the one child that encodes videos. A video takes seconds: it must not stand in the way of frames."""
+    with _pools_lock:
+        pool = _film_pools.get(archive)
+        if pool is None:
+            pool = _made(archive, 1, _FILM_NICENESS)
+            _film_pools[archive] = pool
         return pool
 
 
