@@ -14,6 +14,7 @@ from filmless.archive import Archive
 from filmless.archive.tables import uids
 from filmless.config import Settings
 from filmless.errors import Unavailable
+from waiting import until
 
 pytestmark = pytest.mark.embedded  # PostgreSQL commits in groups by itself
 
@@ -77,22 +78,20 @@ def test_a_statement_that_fails_takes_back_only_its_own_body(archive: Archive) -
 
 def test_transactions_that_wait_together_share_commits(archive: Archive) -> None:
     commits: list[str] = []
+    threads = [threading.Thread(target=add, args=(archive, f"1.{number}")) for number in range(32)]
+
     with archive.transaction():
-        pass
-    writer = archive.database._writer
-    assert writer is not None
-    writer._driver.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
-    barrier = threading.Barrier(16)
+        writer = archive.database._writer
+        assert writer is not None
+        writer._driver.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+        for thread in threads:
+            thread.start()
+        until(lambda: len(writer._waiting) == len(threads))
+    for thread in threads:
+        thread.join()
 
-    def work(number: int) -> None:
-        barrier.wait()
-        for turn in range(10):
-            add(archive, f"{number}.{turn}")
-
-    run_all([threading.Thread(target=work, args=(number,)) for number in range(16)])
-
-    assert len(kept(archive)) == 160
-    assert len(commits) < 100
+    assert len(kept(archive)) == len(threads)
+    assert len(commits) < len(threads) / 2  # one, unless the machine is so busy that groups grow old
 
 
 def test_nobody_is_told_before_the_commit(archive: Archive) -> None:
