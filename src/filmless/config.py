@@ -349,6 +349,10 @@ class Settings(BaseSettings):
     sign_in_window_s: float = Field(300.0, description="Length of that pause, and the time failures count.", gt=0)
     event_streams_max: int = Field(1000, description="Screens that listen for events at once, per web process.", ge=1)
     api_body_max_bytes: int = Field(1 << 20, description="Longest JSON body of a request to the API.", ge=1 << 10)
+    preference_max_bytes: int = Field(
+        1 << 16, description="Longest value of one preference of a person, as JSON.", ge=1 << 10, le=1 << 20
+    )
+    preferences_max: int = Field(32, description="Most preferences of one person.", ge=1)
     token_days_max: int = Field(366, description="Longest life of an API token.", ge=1)
     setup_link_s: float = Field(86400.0, description="Life of the one-time setup link.", gt=0)
 

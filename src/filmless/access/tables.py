@@ -69,6 +69,16 @@ tokens = Table(
     sqlite_autoincrement=True,
 )
 
+# What people have set for themselves on the screen; values are JSON.
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("person_key", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
 setup_links = Table(
     "setup_links",
     metadata,

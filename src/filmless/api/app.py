@@ -24,6 +24,7 @@ from filmless.api import (
     operation,
     peers,
     people,
+    preferences,
     session,
     studies,
     uploads,
@@ -103,7 +104,8 @@ def create_api(archive: Archive | None) -> FastAPI:
     )
     errors.add_handlers(app)
     studied = (studies, deletions, uploads)
-    for room in (session, *studied, events, changes, people, peers, operation, health, openings, webhooks, audit):
+    in_viewer = (openings, preferences)
+    for room in (session, *studied, events, changes, people, peers, operation, health, webhooks, audit, *in_viewer):
         app.include_router(room.router)
     if archive is not None:
         app.state.archive = archive

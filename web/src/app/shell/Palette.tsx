@@ -2,18 +2,23 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { Spotlight } from '@mantine/spotlight';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { Keyboard, LayoutList, Search, Settings } from 'lucide-react';
+import { Keyboard, LayoutList, Search, Settings, Zap } from 'lucide-react';
 import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
 import { useHasRight } from '@/api/session';
 import { findStudiesQuery } from '@/api/studies';
+import { useRegisteredHotkeys } from '@/lib/hotkeys';
 import { nameInOneLine } from '@/lib/names';
+import { Keycaps } from '@/ui/Keycaps';
 import { ModalityBadges } from '@/ui/ModalityBadge';
 import { StudyDate } from '@/ui/StudyDate';
 import { ADMIN_SECTIONS } from '../routes/adminSections';
 import { cheatSheet } from './CheatSheet';
 import classes from './Palette.module.css';
 import { paletteStore } from './palette';
+
+/** These lead here, or stand among the pages. */
+const NO_COMMANDS = new Set(['app.palette', 'app.keys', 'app.studies', 'app.administration']);
 
 const ICON = { size: 16, strokeWidth: 1.75 } as const;
 
@@ -26,6 +31,10 @@ export function Palette() {
   const [settled] = useDebouncedValue(query.trim(), 150);
   const studies = useQuery({ ...findStudiesQuery(settled), enabled: settled.length >= 2 });
 
+  const typed = query.trim().toLocaleLowerCase();
+  const commands = useRegisteredHotkeys().filter(
+    ({ id, label }) => !NO_COMMANDS.has(id) && typed !== '' && label.toLocaleLowerCase().includes(typed),
+  );
   const pages = [
     {
       id: 'studies',
@@ -42,7 +51,7 @@ export function Palette() {
         }))
       : []),
     { id: 'keys', label: t('hotkeys.title'), icon: <Keyboard {...ICON} />, run: () => cheatSheet.open() },
-  ].filter((page) => page.label.toLocaleLowerCase().includes(query.trim().toLocaleLowerCase()));
+  ].filter((page) => page.label.toLocaleLowerCase().includes(typed));
   const found = settled.length >= 2 ? (studies.data?.items ?? []) : [];
 
   return (
@@ -94,6 +103,19 @@ export function Palette() {
                   </span>
                 </span>
               </Spotlight.Action>
+            ))}
+          </Spotlight.ActionsGroup>
+        )}
+        {commands.length > 0 && (
+          <Spotlight.ActionsGroup label={t('palette.commands')}>
+            {commands.map(({ id, label, keys, run }) => (
+              <Spotlight.Action
+                key={id}
+                label={label}
+                leftSection={<Zap {...ICON} />}
+                rightSection={keys[0] && <Keycaps binding={keys[0]} />}
+                onClick={() => run(new KeyboardEvent('keydown', { cancelable: true }))}
+              />
             ))}
           </Spotlight.ActionsGroup>
         )}

@@ -4,11 +4,14 @@ import { useEffect } from 'react';
 import { listenToEvents } from '@/api/events';
 import { ApiError } from '@/api/errors';
 import { useLive } from '@/api/live';
+import { forgetPreferences, loadPreferences, usePreferences } from '@/api/preferences';
 import { sessionQuery } from '@/api/session';
 import { isShown, refreshStudies } from '@/api/studies';
 import { stopUploads } from '@/features/upload/UploadCenter';
 import { Unreachable } from '@/lib/errors';
+import { setOwnKeys } from '@/lib/hotkeys';
 import { CheatSheet } from './CheatSheet';
+import { readOwnKeys } from './ownKeys';
 import { Palette } from './Palette';
 import { useGlobalHotkeys } from './useGlobalHotkeys';
 
@@ -32,6 +35,7 @@ const READ_AGAIN: Readonly<Record<string, readonly string[]>> = {
 /** Everything behind the sign-in hears what happens in the archive, and knows the global keys. */
 export function SignedIn() {
   useLiveUpdates();
+  useOwnPreferences();
   useGlobalHotkeys();
   // What somebody was sending stops when they sign out.
   useEffect(() => stopUploads, []);
@@ -42,6 +46,17 @@ export function SignedIn() {
       <CheatSheet />
     </>
   );
+}
+
+/** Preferences are read once and forgotten with the session; the keys among them work on every page. */
+function useOwnPreferences(): void {
+  useEffect(() => {
+    // Without them the screen works as it is made.
+    loadPreferences().catch(() => undefined);
+    return forgetPreferences;
+  }, []);
+  const hotkeys = usePreferences(({ values }) => values.hotkeys);
+  useEffect(() => setOwnKeys(readOwnKeys(hotkeys)), [hotkeys]);
 }
 
 function useLiveUpdates(): void {

@@ -1,3 +1,12 @@
 export { keycaps } from './display';
-export { areSingleKeysOn, type Hotkey, setSingleKeysOn } from './registry';
-export { useHotkeys, useRegisteredHotkeys } from './useHotkeys';
+export {
+  areSingleKeysOn,
+  bindingOf,
+  defaultKeys,
+  type Hotkey,
+  type OwnKeys,
+  ownerOf,
+  setOwnKeys,
+  setSingleKeysOn,
+} from './registry';
+export { useBinding, useHotkeys, useRegisteredHotkeys } from './useHotkeys';

@@ -27,3 +27,8 @@ export function useHotkeys(hotkeys: readonly Hotkey[]): void {
 export function useRegisteredHotkeys(): readonly Hotkey[] {
   return useSyncExternalStore(subscribe, listHotkeys, listHotkeys);
 }
+
+/** The first key by which a hotkey works now; undefined when the person gave it none. */
+export function useBinding(id: string): string | undefined {
+  return useRegisteredHotkeys().find((hotkey) => hotkey.id === id)?.keys[0];
+}

@@ -1,4 +1,4 @@
-/** Windows by modality. Keys 1 to 6 in this order. */
+/** Windows by modality. Keys 1 to 9 in this order. */
 
 export interface Preset {
   /** Key of its name in the texts of the viewer. */

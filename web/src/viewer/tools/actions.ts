@@ -10,8 +10,10 @@ import {
   rotatedRight,
   UPRIGHT,
 } from '../data/orientation';
-import { presetsFor } from '../lut/presets';
 import { ownVois } from '../lut/voi';
+import { preferencesDialog } from '../prefs/dialog';
+import { chooseView } from '../prefs/view';
+import { presetsOf } from '../prefs/windows';
 import {
   changePane,
   displaySetOf,
@@ -50,7 +52,7 @@ export function applyPreset(which: number): void {
   const pane = active();
   const stack = stackOf(getState(), pane);
   if (!stack) return;
-  const presets = presetsFor(stack.modality);
+  const presets = presetsOf(stack.modality);
   const preset = presets[which];
   if (preset) {
     changePane(pane, {
@@ -165,8 +167,8 @@ export const ACTIONS: Action[] = [
   { name: 'slower', group: 'images', keys: [','], run: () => stepRate(1 / 1.25) },
   { name: 'faster', group: 'images', keys: ['.'], run: () => stepRate(1.25) },
 
-  ...[0, 1, 2, 3, 4, 5].map((which): Action => ({
-    name: `preset${(which + 1) as 1 | 2 | 3 | 4 | 5 | 6}`,
+  ...[0, 1, 2, 3, 4, 5, 6, 7, 8].map((which): Action => ({
+    name: `preset${(which + 1) as 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9}`,
     group: 'window',
     keys: [String(which + 1)],
     run: () => applyPreset(which),
@@ -210,13 +212,19 @@ export const ACTIONS: Action[] = [
     name: 'strip',
     group: 'screen',
     keys: ['b'],
-    run: () => setState(({ hasStrip }) => ({ hasStrip: !hasStrip })),
+    run: () => {
+      setState(({ hasStrip }) => ({ hasStrip: !hasStrip }));
+      chooseView({ hasStrip: getState().hasStrip });
+    },
   },
   {
     name: 'overlay',
     group: 'screen',
     keys: ['o'],
-    run: () => setState(({ hasOverlay }) => ({ hasOverlay: !hasOverlay })),
+    run: () => {
+      setState(({ hasOverlay }) => ({ hasOverlay: !hasOverlay }));
+      chooseView({ hasOverlay: getState().hasOverlay });
+    },
   },
   {
     name: 'tags',
@@ -224,6 +232,7 @@ export const ACTIONS: Action[] = [
     keys: ['t'],
     run: () => setState(({ hasTags }) => ({ hasTags: !hasTags })),
   },
+  { name: 'preferences', group: 'screen', keys: ['$mod+,'], run: () => preferencesDialog.open() },
 ];
 
 const byName = new Map(ACTIONS.map((action) => [action.name, action]));

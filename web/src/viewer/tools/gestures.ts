@@ -1,10 +1,11 @@
 /**
  * Pointer, wheel and touch on a viewport, told in image terms.
  *
- * Mouse: the left button uses the chosen tool, the middle one pans, the right one zooms, the wheel scrolls (with Ctrl, as
- * a trackpad's pinch arrives, it zooms). Touch: one finger uses the chosen tool, two fingers pan and zoom together.
+ * Mouse: the left button uses the chosen tool; what the others and the wheel do a person chooses (with Ctrl, as a
+ * trackpad's pinch arrives, the wheel zooms). Touch: one finger uses the chosen tool, two fingers pan and zoom together.
  */
 import type { Point2 } from '../data/vectors';
+import { mouse, type ThumbChoice } from '../prefs/mouse';
 import type { Tool } from '../state/store';
 
 export interface GestureHandlers {
@@ -17,6 +18,8 @@ export interface GestureHandlers {
   pan: (dx: number, dy: number) => void;
   zoom: (factor: number, anchor: Point2) => void;
   maximise: () => void;
+  /** A button under the thumb. */
+  thumb: (choice: ThumbChoice) => void;
   hover: (point: Point2 | null) => void;
   /** Screen pixels of dragging that move one image on. */
   pixelsPerImage: () => number;
@@ -45,8 +48,8 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
 
   const dragOf = (event: PointerEvent): Drag => {
     if (event.pointerType === 'touch' || event.button === 0) return handlers.tool();
-    if (event.button === 1) return 'pan';
-    return event.button === 2 ? 'zoom' : null;
+    if (event.button === 1) return mouse().middle;
+    return event.button === 2 ? mouse().right : null;
   };
 
   const withTool = (tool: Tool, dx: number, dy: number): void => {
@@ -65,6 +68,12 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
   const handleDown = (event: PointerEvent): void => {
     const point = pointOf(event);
     handlers.activate();
+    const thumb = event.button === 3 ? mouse().back : event.button === 4 ? mouse().forward : 'none';
+    if (thumb !== 'none') {
+      event.preventDefault();
+      handlers.thumb(thumb);
+      return;
+    }
     element.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, point);
     travelled = 0;
@@ -119,12 +128,14 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
   const handleWheel = (event: WheelEvent): void => {
     event.preventDefault();
     handlers.activate();
-    if (event.ctrlKey || event.metaKey) {
+    const { wheel, isWheelReversed } = mouse();
+    if (event.ctrlKey || event.metaKey || wheel === 'zoom') {
       handlers.zoom(ZOOM_PER_PIXEL ** (-event.deltaY * (event.deltaMode === 1 ? 16 : 1)), pointOf(event));
       return;
     }
     // A wheel's notch is one image, whatever the system calls it; a trackpad's small steps add up.
-    const pixels = event.deltaMode === 1 ? event.deltaY * WHEEL_PIXELS_PER_STEP : event.deltaY;
+    const turned = isWheelReversed ? -event.deltaY : event.deltaY;
+    const pixels = event.deltaMode === 1 ? turned * WHEEL_PIXELS_PER_STEP : turned;
     if (Math.abs(pixels) >= WHEEL_PIXELS_PER_STEP) {
       wheelRest = 0;
       handlers.scroll(Math.sign(pixels));
@@ -139,6 +150,12 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
   const handleLeave = (): void => handlers.hover(null);
   const handleDouble = (): void => handlers.maximise();
   const prevent = (event: Event): void => event.preventDefault();
+  // The browser would go back or forward in its history on the release of these buttons.
+  const keepPage = (event: MouseEvent): void => {
+    const { back, forward } = mouse();
+    if ((event.button === 3 && back !== 'none') || (event.button === 4 && forward !== 'none'))
+      event.preventDefault();
+  };
 
   element.addEventListener('pointerdown', handleDown);
   element.addEventListener('pointermove', handleMove);
@@ -147,6 +164,7 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
   element.addEventListener('pointerleave', handleLeave);
   element.addEventListener('wheel', handleWheel, { passive: false });
   element.addEventListener('dblclick', handleDouble);
+  element.addEventListener('mouseup', keepPage);
   element.addEventListener('contextmenu', prevent);
   return () => {
     element.removeEventListener('pointerdown', handleDown);
@@ -156,6 +174,7 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
     element.removeEventListener('pointerleave', handleLeave);
     element.removeEventListener('wheel', handleWheel);
     element.removeEventListener('dblclick', handleDouble);
+    element.removeEventListener('mouseup', keepPage);
     element.removeEventListener('contextmenu', prevent);
   };
 }

@@ -10,6 +10,7 @@ import {
   Square,
 } from 'lucide-react';
 import { type KeyboardEvent, useRef, useState } from 'react';
+import { useBinding } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
 import { useTexts } from '../i18n';
 import {
@@ -73,12 +74,13 @@ export function LayoutMenu() {
 
 export function LayoutItem({ layout, isChosen }: { layout: NamedLayout; isChosen: boolean }) {
   const t = useTexts();
-  const { keys, run } = action(`layout${layout}`);
+  const { run } = action(`layout${layout}`);
+  const key = useBinding(`viewer.layout${layout}`);
   const Icon = LAYOUT_ICONS[layout] ?? LayoutGrid;
   return (
     <Menu.Item
       leftSection={<Icon size={17} strokeWidth={1.75} />}
-      rightSection={keys[0] && <Keycaps binding={keys[0]} />}
+      rightSection={key && <Keycaps binding={key} />}
       data-chosen={isChosen || undefined}
       onClick={run}
     >

@@ -12,6 +12,7 @@ import { geometryOf } from '../engine/geometry';
 import { useTexts } from '../i18n';
 import type { TextKey } from '../i18n';
 import type { Voi } from '../lut/voi';
+import { useViewChoice } from '../prefs/view';
 import { type Pane, type PaneId, useViewer } from '../state/store';
 import { engineIfLoaded } from '../tools/withEngine';
 import classes from './Overlay.module.css';
@@ -37,18 +38,21 @@ export function Overlay({ id, stack, hover, isNarrow }: OverlayProps) {
   const { ref, width, height } = useElementSize();
   const pane = useViewer((state) => state.panes[id]);
   const hasOverlay = useViewer((state) => state.hasOverlay);
+  const { hidden } = useViewChoice();
   const frame = pane.shown === null ? undefined : stack.frames[pane.shown];
   const isSmall = isNarrow || width < 460 || height < 320;
   return (
     <div ref={ref} className={classes.overlay} data-small={isSmall || undefined}>
-      {frame && <Letters frame={frame} presentation={pane.presentation} />}
+      {frame && !hidden.includes('letters') && <Letters frame={frame} presentation={pane.presentation} />}
       {frame && hasOverlay && (
         <>
-          {!isNarrow && <PatientCorner frame={frame} />}
-          {!isSmall && <StudyCorner frame={frame} />}
-          <SeriesCorner frame={frame} stack={stack} pane={pane} />
+          {!isNarrow && !hidden.includes('patient') && <PatientCorner frame={frame} />}
+          {!isSmall && !hidden.includes('study') && <StudyCorner frame={frame} />}
+          {!hidden.includes('series') && <SeriesCorner frame={frame} stack={stack} pane={pane} />}
           <ViewCorner frame={frame} pane={pane} size={{ width, height }} hover={hover} id={id} />
-          {width > 0 && <ScaleBar frame={frame} presentation={pane.presentation} size={{ width, height }} />}
+          {width > 0 && !hidden.includes('scale') && (
+            <ScaleBar frame={frame} presentation={pane.presentation} size={{ width, height }} />
+          )}
         </>
       )}
     </div>
@@ -114,7 +118,10 @@ function windowText(t: ReturnType<typeof useTexts>, voi: Voi): string {
 }
 
 const PRESET_NAMES = ['softTissue', 'lung', 'bone', 'brain', 'liver', 'mediastinum', 'automatic'];
-const isPresetName = (name: string | null): name is string => name !== null && PRESET_NAMES.includes(name);
+
+/** The name of a preset: ours in the reader's language, a person's own as they wrote it. */
+export const presetLabel = (t: ReturnType<typeof useTexts>, name: string): string =>
+  PRESET_NAMES.includes(name) ? t(`presets.${name}` as TextKey) : name;
 
 function ViewCorner(props: { frame: Frame; pane: Pane; size: Size; hover: Point2 | null; id: PaneId }) {
   const t = useTexts();
@@ -129,6 +136,7 @@ function ViewCorner(props: { frame: Frame; pane: Pane; size: Size; hover: Point2
         100
       : null;
   const name = pane.voi.kind === 'set' ? pane.voi.name : null;
+  const isQuiet = useViewChoice().hidden.includes('view');
   return (
     <div className={classes.corner} data-corner="bottom-right">
       {props.hover && <Probe id={props.id} frame={frame} point={props.hover} />}
@@ -140,9 +148,11 @@ function ViewCorner(props: { frame: Frame; pane: Pane; size: Size; hover: Point2
         </span>
       )}
       {pane.isInverted && <span>{t('pane.inverted')}</span>}
-      {isPresetName(name) && <span>{t(`presets.${name}` as TextKey)}</span>}
-      {pane.shownVoi && <span data-role="window">{windowText(t, pane.shownVoi)}</span>}
-      {percent !== null && <span data-role="zoom">{`${t('pane.zoom')} ${percent.toFixed(0)} %`}</span>}
+      {name !== null && !isQuiet && <span>{presetLabel(t, name)}</span>}
+      {pane.shownVoi && !isQuiet && <span data-role="window">{windowText(t, pane.shownVoi)}</span>}
+      {percent !== null && !isQuiet && (
+        <span data-role="zoom">{`${t('pane.zoom')} ${percent.toFixed(0)} %`}</span>
+      )}
     </div>
   );
 }

@@ -15,6 +15,7 @@ import {
   useViewer,
 } from '../state/store';
 import { useSpace } from '../state/space';
+import { action } from '../tools/actions';
 import { listenToGestures } from '../tools/gestures';
 import { loadEngine } from '../tools/withEngine';
 import { CineBar } from './CineBar';
@@ -81,6 +82,9 @@ function usePicture(id: PaneId, isReady: boolean, onHover: (point: Point2 | null
           }
         },
         maximise: () => toggleMaximised(id),
+        thumb: (choice) => {
+          if (choice !== 'none') action(choice).run();
+        },
         hover: onHover,
         pixelsPerImage: () => {
           const count = stackOf(useViewer.getState(), id)?.frames.length ?? 1;

@@ -13,10 +13,12 @@ import {
   RotateCcw,
   RotateCw,
   ScanSearch,
+  Settings2,
   Tags,
   Text,
   Undo2,
 } from 'lucide-react';
+import { useBinding } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
 import { useTexts } from '../i18n';
 import { stackOf, type Tool, TOOLS, useViewer } from '../state/store';
@@ -39,15 +41,10 @@ interface ActionButtonProps {
 }
 
 /** A button that says what it does and by which key. */
-export function ActionButton({
-  action: { name, keys, run },
-  icon: Icon,
-  isOn,
-  isDisabled,
-}: ActionButtonProps) {
+export function ActionButton({ action: { name, run }, icon: Icon, isOn, isDisabled }: ActionButtonProps) {
   const t = useTexts();
   const label = t(`actions.${name}`);
-  const [key] = keys;
+  const key = useBinding(`viewer.${name}`);
   return (
     <Tooltip
       label={
@@ -120,6 +117,7 @@ export function Toolbar() {
         <ActionButton action={action('strip')} icon={PanelLeft} isOn={hasStrip} />
         <ActionButton action={action('overlay')} icon={Text} isOn={hasOverlay} />
         <ActionButton action={action('tags')} icon={Tags} isOn={hasTags} />
+        <ActionButton action={action('preferences')} icon={Settings2} />
       </div>
     </div>
   );

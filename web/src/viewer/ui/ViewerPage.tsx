@@ -1,10 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
+import { loadPreferences } from '@/api/preferences';
 import { sessionQuery } from '@/api/session';
 import { useHotkeys } from '@/lib/hotkeys';
 import { asFailure, type Failure } from '../data/errors';
 import { reportOpening } from '../data/reportOpening';
 import { useTexts } from '../i18n';
+import { PreferencesDialog } from '../prefs/PreferencesDialog';
+import { applyViewChoice } from '../prefs/view';
 import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
 import { loadEngine } from '../tools/withEngine';
@@ -55,6 +58,24 @@ function useSessionCheck(): void {
   }, [isSignedOut, queries]);
 }
 
+/** Each study begins as the person wants studies to begin. */
+function useOwnView(isNarrow: boolean): void {
+  const studyInstanceUid = useViewer((state) => state.studyInstanceUid);
+  useEffect(() => {
+    let stop = (): void => undefined;
+    let isGone = false;
+    loadPreferences()
+      .then(() => {
+        if (!isGone && studyInstanceUid !== '') stop = applyViewChoice(isNarrow);
+      })
+      .catch(() => undefined);
+    return () => {
+      isGone = true;
+      stop();
+    };
+  }, [studyInstanceUid, isNarrow]);
+}
+
 const isMenuOpen = (): boolean => document.querySelector('[role=menu], [role=listbox]') !== null;
 
 export default function ViewerPage({ onClose, onRetry }: { onClose: () => void; onRetry: () => void }) {
@@ -66,6 +87,7 @@ export default function ViewerPage({ onClose, onRetry }: { onClose: () => void; 
   const hasTags = useViewer((state) => state.hasTags);
   useSessionCheck();
   useEffect(reportOpening, []);
+  useOwnView(isNarrow);
 
   useHotkeys([
     ...ACTIONS.map(({ name, group, keys, run }) => ({
@@ -109,6 +131,7 @@ export default function ViewerPage({ onClose, onRetry }: { onClose: () => void; 
         {t('notice')}
         <OpeningTimes />
       </footer>
+      <PreferencesDialog />
     </div>
   );
 }

@@ -1,13 +1,14 @@
 import { Button, Menu } from '@mantine/core';
 import { Check, ChevronDown } from 'lucide-react';
+import { useRegisteredHotkeys } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
-import { useTexts, type TextKey } from '../i18n';
+import { useTexts } from '../i18n';
 import { isColour } from '../lut/pixels';
-import { presetsFor } from '../lut/presets';
 import { ownVois, type Voi } from '../lut/voi';
+import { usePresetsOf } from '../prefs/windows';
 import { changePane, stackOf, useViewer } from '../state/store';
 import { action, applyPreset } from '../tools/actions';
-import { shortNumber } from './Overlay';
+import { presetLabel, shortNumber } from './Overlay';
 import classes from './WindowMenu.module.css';
 
 interface Choice {
@@ -28,9 +29,10 @@ export function useWindowChoices(): Choice[] {
   const pane = useViewer((state) => state.panes[state.active]);
   const active = useViewer((state) => state.active);
   const stack = useViewer((state) => stackOf(state, state.active));
+  const presets = usePresetsOf(stack?.modality ?? '');
+  const keys = new Map(useRegisteredHotkeys().map((hotkey) => [hotkey.id, hotkey.keys[0]]));
   if (!stack) return [];
   const frame = stack.frames[pane.shown ?? pane.index];
-  const presets = presetsFor(stack.modality);
   const chosen = pane.voi.kind === 'set' ? pane.voi.name : null;
   const pixels = frame?.instance.pixels;
   if (pixels && isColour(pixels)) {
@@ -39,7 +41,7 @@ export function useWindowChoices(): Choice[] {
         key: 'colours',
         label: t('presets.colours'),
         detail: '',
-        binding: action('ownWindow').keys[0],
+        binding: keys.get('viewer.ownWindow'),
         isChosen: pane.voi.kind === 'own',
         run: action('ownWindow').run,
       },
@@ -54,9 +56,9 @@ export function useWindowChoices(): Choice[] {
   return [
     ...presets.map(({ name, center, width }, which) => ({
       key: name,
-      label: t(`presets.${name}` as TextKey),
+      label: presetLabel(t, name),
       detail: `${width} / ${center}`,
-      binding: String(which + 1),
+      binding: keys.get(`viewer.preset${which + 1}`),
       isChosen: chosen === name,
       run: () => applyPreset(which),
     })),
@@ -66,7 +68,11 @@ export function useWindowChoices(): Choice[] {
           label: ownName(voi, which),
           detail: windowDetail(voi),
           binding:
-            presets.length === 0 ? String(which + 1) : which === 0 ? action('ownWindow').keys[0] : undefined,
+            presets.length === 0
+              ? keys.get(`viewer.preset${which + 1}`)
+              : which === 0
+                ? keys.get('viewer.ownWindow')
+                : undefined,
           isChosen: pane.voi.kind === 'own' && pane.voi.which === which,
           run: () => changePane(active, { voi: { kind: 'own', which } }),
         }))
@@ -75,7 +81,7 @@ export function useWindowChoices(): Choice[] {
       key: 'automatic',
       label: t('presets.automatic'),
       detail: '',
-      binding: action('automaticWindow').keys[0],
+      binding: keys.get('viewer.automaticWindow'),
       isChosen: chosen === 'automatic' || (pane.voi.kind === 'own' && own.length === 0),
       run: action('automaticWindow').run,
     },
