@@ -352,6 +352,7 @@ class Settings(BaseSettings):
     preference_max_bytes: int = Field(
         1 << 16, description="Longest value of one preference of a person, as JSON.", ge=1 << 10, le=1 << 20
     )
+    priors_max: int = Field(200, description="Most other studies of a patient that are offered beside one.", ge=1)
     preferences_max: int = Field(32, description="Most preferences of one person.", ge=1)
     token_days_max: int = Field(366, description="Longest life of an API token.", ge=1)
     setup_link_s: float = Field(86400.0, description="Life of the one-time setup link.", gt=0)

@@ -16,6 +16,7 @@ from filmless.access.principal import Principal
 from filmless.api.callers import Here, Retriever, Searcher, Sender, Viewer
 from filmless.api.errors import responses
 from filmless.api.models import reading as models
+from filmless.api.models import viewing
 from filmless.archive import Archive
 from filmless.errors import NotFound, Refused
 
@@ -102,6 +103,16 @@ def get_study(archive: Here, principal: Viewer, study_instance_uid: StudyUid) ->
     study = find(archive, principal, study_instance_uid)
     open_study(archive, principal, study_instance_uid)
     return models.Study.model_validate(study)
+
+
+@router.get("/studies/{studyInstanceUid}/priors", responses=responses(404))
+def list_priors(archive: Here, principal: Viewer, study_instance_uid: StudyUid) -> list[viewing.Prior]:
+    """List the other studies of the patient, those that a reader wants beside this one first, each with the reasons."""
+    from filmless.query.priors import find_priors
+
+    found = find_priors(archive, principal, study_instance_uid)
+    _record_search(archive, principal, {"priors_of": study_instance_uid})
+    return [viewing.Prior.model_validate(prior) for prior in found]
 
 
 @router.get(

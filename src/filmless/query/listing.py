@@ -109,7 +109,7 @@ class Study(StudyRow):
     series: tuple[SeriesRow, ...]
 
 
-_STUDY_COLUMNS = [
+LISTED_COLUMNS = [
     studies.c.study_instance_uid,
     studies.c.patient_name,
     studies.c.patient_id,
@@ -164,7 +164,7 @@ def list_studies(
     clauses = [condition.clause for condition in found]
     narrowings = [condition.narrowing for condition in found if condition.narrowing is not None]
     order, descending = _order(wanted.sort)
-    page = select(*_STUDY_COLUMNS, *order).limit(limit + 1)
+    page = select(*LISTED_COLUMNS, *order).limit(limit + 1)
     page = page.order_by(*(column.desc() if descending else column for column in order))
     if cursor is not None:
         after = _read_cursor(cursor, wanted.sort, len(order))
@@ -179,10 +179,10 @@ def list_studies(
             counted = counted.where(*(studies.c.id.in_(narrowing) for narrowing in narrowings))
         rows = session.execute(page.where(*clauses)).all()
         total = int(session.execute(select(func.count()).select_from(counted.where(*clauses).subquery())).scalar_one())
-    shown = [StudyRow(*row[: len(_STUDY_COLUMNS)]) for row in rows[:limit]]
+    shown = [StudyRow(*row[: len(LISTED_COLUMNS)]) for row in rows[:limit]]
     if len(rows) <= limit:
         return shown, None, total
-    return shown, _write_cursor(wanted.sort, rows[limit - 1][len(_STUDY_COLUMNS) :]), total
+    return shown, _write_cursor(wanted.sort, rows[limit - 1][len(LISTED_COLUMNS) :]), total
 
 
 def get_study(archive: Archive, principal: Principal, study_instance_uid: str) -> Study:
@@ -192,7 +192,7 @@ def get_study(archive: Archive, principal: Principal, study_instance_uid: str) -
     ------
     NotFound: there is no such study, or the principal may not see it.
     """
-    statement = select(*_STUDY_COLUMNS, studies.c.id).where(studies.c.study_instance_uid == study_instance_uid)
+    statement = select(*LISTED_COLUMNS, studies.c.id).where(studies.c.study_instance_uid == study_instance_uid)
     visible = policy.visible_studies(principal)
     if visible is not None:
         statement = statement.where(visible)
@@ -201,7 +201,7 @@ def get_study(archive: Archive, principal: Principal, study_instance_uid: str) -
         if row is None:
             raise NotFound(f"there is no study {study_instance_uid}")
         below = [tuple(each) for each in session.execute(_series_of(row.id))]
-    shown: dict[str, Any] = {column.name: row._mapping[column.name] for column in _STUDY_COLUMNS}
+    shown: dict[str, Any] = {column.name: row._mapping[column.name] for column in LISTED_COLUMNS}
     return Study(**shown, series=tuple(SeriesRow(*each) for each in below))
 
 

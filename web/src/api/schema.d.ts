@@ -623,6 +623,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/studies/{studyInstanceUid}/priors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Priors
+         * @description List the other studies of the patient, those that a reader wants beside this one first, each with the reasons.
+         */
+        get: operations["listPriors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/studies/{studyInstanceUid}/send": {
         parameters: {
             query?: never;
@@ -1236,6 +1256,14 @@ export interface components {
                 [key: string]: components["schemas"]["JsonValue"];
             };
         };
+        /** @description Another study of the patient. Relevant ones are offered; a later one may be older news than it looks. */
+        Prior: {
+            isLater: boolean;
+            isRelevant: boolean;
+            reasons: components["schemas"]["Reason"][];
+            score: number;
+            study: components["schemas"]["StudyRow"];
+        };
         /** @description An answer that is an error (RFC 9457): `detail` is a sentence for the person at the screen. */
         Problem: {
             detail: string;
@@ -1265,6 +1293,12 @@ export interface components {
         ProposedService: {
             name: string;
             uid: string;
+        };
+        /** @description One reason for (or, the other side, against) a prior, and what it is about. */
+        Reason: {
+            about: string;
+            /** @enum {string} */
+            kind: "procedure" | "modality" | "related_modality" | "anatomy" | "near_anatomy" | "side" | "other_side";
         };
         /** @description An instance that was not taken, and why. */
         RefusalRow: {
@@ -4420,6 +4454,91 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Study"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listPriors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Prior"][];
                 };
             };
             /** @description Bad Request */

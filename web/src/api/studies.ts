@@ -28,7 +28,11 @@ const PAGE_SIZE = 100;
 /** The server counts no further: a total of so many means so many or more. */
 export const TOTAL_MAX = 10_000;
 
-function fetchPage(filter: StudiesFilter, cursor: string | null, signal?: AbortSignal): Promise<StudyPage> {
+export function fetchPage(
+  filter: StudiesFilter,
+  cursor: string | null,
+  signal?: AbortSignal,
+): Promise<StudyPage> {
   return unwrap(
     client.GET('/studies', {
       params: { query: { ...filter, limit: PAGE_SIZE, cursor: cursor ?? undefined } },

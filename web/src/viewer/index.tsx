@@ -11,6 +11,8 @@ export interface ViewerProps {
   studyInstanceUid: string;
   seriesInstanceUid?: string | undefined;
   onClose: () => void;
+  /** Goes on to another study of the reader's list. */
+  onStudy: (studyInstanceUid: string) => void;
 }
 
 const ViewerPage = lazy(() => {
@@ -27,7 +29,7 @@ function Waiting() {
   );
 }
 
-export default function Viewer({ studyInstanceUid, seriesInstanceUid, onClose }: ViewerProps) {
+export default function Viewer({ studyInstanceUid, seriesInstanceUid, onClose, onStudy }: ViewerProps) {
   const [attempt, setAttempt] = useState(0);
   useEffect(
     () => openStudy(studyInstanceUid, seriesInstanceUid, window.matchMedia('(max-width: 48em)').matches),
@@ -36,7 +38,7 @@ export default function Viewer({ studyInstanceUid, seriesInstanceUid, onClose }:
   // Waits in here and not above: a component that waits has no effects, and its study would not be asked for yet.
   return (
     <Suspense fallback={<Waiting />}>
-      <ViewerPage onClose={onClose} onRetry={() => setAttempt((before) => before + 1)} />
+      <ViewerPage onClose={onClose} onStudy={onStudy} onRetry={() => setAttempt((before) => before + 1)} />
     </Suspense>
   );
 }

@@ -1,10 +1,13 @@
-"""Bodies of the reading room: preferences."""
+"""Bodies of the reading room: preferences, priors."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import JsonValue
 
 from filmless.api.models.base import Answer, Request
+from filmless.api.models.reading import StudyRow
 
 
 class Preferences(Answer):
@@ -17,3 +20,20 @@ class Preference(Request):
     """The new value of one preference."""
 
     value: JsonValue
+
+
+class Reason(Answer):
+    """One reason for (or, the other side, against) a prior, and what it is about."""
+
+    kind: Literal["procedure", "modality", "related_modality", "anatomy", "near_anatomy", "side", "other_side"]
+    about: str
+
+
+class Prior(Answer):
+    """Another study of the patient. Relevant ones are offered; a later one may be older news than it looks."""
+
+    study: StudyRow
+    score: int
+    is_relevant: bool
+    is_later: bool
+    reasons: list[Reason]

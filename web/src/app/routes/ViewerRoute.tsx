@@ -34,6 +34,14 @@ export function ViewerRoute() {
           studyInstanceUid={studyInstanceUid}
           seriesInstanceUid={series}
           onClose={close}
+          onStudy={(next) =>
+            void navigate({
+              to: '/viewer/$studyInstanceUid',
+              params: { studyInstanceUid: next },
+              search: {},
+              replace: true,
+            })
+          }
         />
       </Suspense>
     </ErrorBoundary>

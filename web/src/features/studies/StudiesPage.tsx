@@ -2,8 +2,9 @@ import { Button, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { ImagePlus, SearchX } from 'lucide-react';
-import { type ReactNode, useMemo, useRef } from 'react';
+import { type ReactNode, useEffect, useMemo, useRef } from 'react';
 import { useTranslation } from 'react-i18next';
+import { setReadingList } from '@/api/readingList';
 import { studiesQuery, TOTAL_MAX } from '@/api/studies';
 import { useHotkeys } from '@/lib/hotkeys';
 import { useLocale } from '@/lib/useLocale';
@@ -37,6 +38,11 @@ export function StudiesPage({ search, onSearch, upload }: Props) {
   const rows = useMemo(() => studies.data?.pages.flatMap((page) => page.items) ?? [], [studies.data]);
   const total = studies.data?.pages[0]?.total;
   const shown = `${(total ?? 0).toLocaleString(locale)}${total === TOTAL_MAX ? '+' : ''}`;
+  const { isPlaceholderData } = studies;
+  const nextCursor = studies.data?.pages.at(-1)?.nextCursor ?? null;
+  useEffect(() => {
+    if (!isPlaceholderData) setReadingList(rows, filter, nextCursor);
+  }, [rows, filter, nextCursor, isPlaceholderData]);
   const searchBox = useRef<HTMLInputElement>(null);
 
   useHotkeys([

@@ -3,24 +3,23 @@
  * else afterwards. Nothing here waits for the renderer, whose code is still on its way.
  */
 import { addDisplaySets, openDisplaySet, setSeriesState, startStudy, useViewer } from '../state/store';
-import { DICOMWEB_ROOT, findSeries, type SeriesSummary, seriesMetadata } from './dicomweb';
+import { DICOMWEB_ROOT, type SeriesSummary } from './dicomweb';
 import { type DisplaySet, splitSeries } from './displaySets';
 import { asFailure, Failure } from './errors';
 import { fetchEarly } from './frameBytes';
 import { readPatientAndStudy } from './frames';
+import { openingOrder } from './openingOrder';
 import { isReadable } from './rendered';
-import { mayHoldImages } from './sopClasses';
 import { beginTiming, mark } from './timing';
+import { takeMetadata, takeSeries } from './warm';
 
 const METADATA_AT_ONCE = 2;
 
-async function loadSeries(
-  { studyInstanceUid, seriesInstanceUid }: SeriesSummary,
-  signal: AbortSignal,
-): Promise<DisplaySet[]> {
+async function loadSeries(summary: SeriesSummary, signal: AbortSignal): Promise<DisplaySet[]> {
+  const { seriesInstanceUid } = summary;
   setSeriesState(seriesInstanceUid, { kind: 'loading' });
   try {
-    const datasets = await seriesMetadata(studyInstanceUid, seriesInstanceUid, signal);
+    const datasets = await takeMetadata(summary, signal);
     if (signal.aborted) return [];
     const [first] = datasets;
     if (first && useViewer.getState().patient === null)
@@ -32,15 +31,6 @@ async function loadSeries(
     if (!signal.aborted) setSeriesState(seriesInstanceUid, { kind: 'failed', failure: asFailure(error) });
     throw error;
   }
-}
-
-/** Image series first, the wanted one before all. */
-export function openingOrder(series: SeriesSummary[], wanted: string | undefined): SeriesSummary[] {
-  const rank = (summary: SeriesSummary): number => {
-    if (summary.seriesInstanceUid === wanted) return 0;
-    return mayHoldImages(summary.modality) ? 1 : 2;
-  };
-  return [...series].sort((a, b) => rank(a) - rank(b));
 }
 
 const alreadyLoaded = (seriesInstanceUid: string): boolean => {
@@ -56,7 +46,7 @@ async function open(
   signal: AbortSignal,
 ): Promise<void> {
   beginTiming();
-  const series = await findSeries(studyInstanceUid, signal);
+  const series = await takeSeries(studyInstanceUid, signal);
   signal.throwIfAborted();
   mark('seriesListed');
   if (series.length === 0) throw new Failure('notFound');

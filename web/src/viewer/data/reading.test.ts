@@ -6,7 +6,7 @@ import { splitSeries, type StackDisplaySet } from './displaySets';
 import { failureOf, withTimeout } from './errors';
 import { framesOf, readInstance } from './frames';
 import { firstPart, transferSyntaxOf } from './multipart';
-import { openingOrder } from './opening';
+import { openingOrder } from './openingOrder';
 import { isVideo, kindOf } from './sopClasses';
 import { type Tag, tagRows } from './tagTree';
 

@@ -2,6 +2,7 @@
  * `window.__filmless.viewer`: what the browser tests and a curious reader's console can ask of the viewer. It reveals
  * nothing that is not on the screen or behind the same session.
  */
+import { usePreferences } from '@/api/preferences';
 import { canvasToImage, edgeLetters, imageToCanvas } from '../data/orientation';
 import { texts } from '../data/dicomJson';
 import { timings } from '../data/timing';
@@ -60,6 +61,10 @@ const api = {
   viewport,
   viewports: () => visiblePanes(useViewer.getState()),
   allViewports: PANES,
+  /** What the person set has come from the server. */
+  get hasPreferences() {
+    return usePreferences.getState().isLoaded;
+  },
   get active() {
     return useViewer.getState().active;
   },

@@ -35,7 +35,11 @@ import { showAutomaticWindow, showPixelsOneToOne, zoomActive } from './withEngin
 
 export type Group = 'images' | 'window' | 'view' | 'tools' | 'screen';
 
-export type ActionName = Exclude<keyof typeof texts.actions, 'close'>;
+export type ActionName = Exclude<
+  keyof typeof texts.actions,
+  // These need more than the state of the viewer; the page itself takes their keys.
+  'close' | 'previousStudy' | 'nextStudy' | 'hangPrior' | 'priors'
+>;
 
 export interface Action {
   name: ActionName;

@@ -16,6 +16,7 @@ import {
 } from '../state/store';
 import { useSpace } from '../state/space';
 import { action } from '../tools/actions';
+import { StudyRibbon } from '../priors/StudyRibbon';
 import { listenToGestures } from '../tools/gestures';
 import { loadEngine } from '../tools/withEngine';
 import { CineBar } from './CineBar';
@@ -170,6 +171,7 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
           {!displaySet.isMultiFrame && pane.isPlaying && <CineBar id={id} stack={displaySet} />}
         </>
       )}
+      <StudyRibbon id={id} />
       {displaySet?.kind === 'object' && <ObjectView displaySet={displaySet} />}
       {status.kind === 'failed' && (
         <FailureText

@@ -8,6 +8,9 @@ import { reportOpening } from '../data/reportOpening';
 import { useTexts } from '../i18n';
 import { PreferencesDialog } from '../prefs/PreferencesDialog';
 import { applyViewChoice } from '../prefs/view';
+import { PriorsPanel } from '../priors/PriorsPanel';
+import { usePriors } from '../priors/hanging';
+import { useReadingKeys } from '../priors/useReadingKeys';
 import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
 import { loadEngine } from '../tools/withEngine';
@@ -78,16 +81,24 @@ function useOwnView(isNarrow: boolean): void {
 
 const isMenuOpen = (): boolean => document.querySelector('[role=menu], [role=listbox]') !== null;
 
-export default function ViewerPage({ onClose, onRetry }: { onClose: () => void; onRetry: () => void }) {
+interface PageProps {
+  onClose: () => void;
+  onStudy: (studyInstanceUid: string) => void;
+  onRetry: () => void;
+}
+
+export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
   const t = useTexts();
   const isNarrow = useIsNarrow();
   const engine = useEngine();
   const study = useViewer((state) => state.study);
   const hasStrip = useViewer((state) => state.hasStrip);
   const hasTags = useViewer((state) => state.hasTags);
+  const hasPriors = usePriors((state) => state.isOpen);
   useSessionCheck();
   useEffect(reportOpening, []);
   useOwnView(isNarrow);
+  useReadingKeys(onStudy);
 
   useHotkeys([
     ...ACTIONS.map(({ name, group, keys, run }) => ({
@@ -114,7 +125,7 @@ export default function ViewerPage({ onClose, onRetry }: { onClose: () => void; 
   const failure = study.kind === 'failed' ? study.failure : typeof engine === 'object' ? engine : null;
   return (
     <div className={classes.page} data-narrow={isNarrow || undefined}>
-      <TopBar onClose={onClose} isNarrow={isNarrow} />
+      <TopBar onClose={onClose} onStudy={onStudy} isNarrow={isNarrow} />
       <div className={classes.body}>
         {hasStrip && <Strip isNarrow={isNarrow} />}
         <main className={classes.main} aria-label={t('strip.title')}>
@@ -124,6 +135,7 @@ export default function ViewerPage({ onClose, onRetry }: { onClose: () => void; 
             <Grid isReady={engine === true} isNarrow={isNarrow} />
           )}
         </main>
+        {hasPriors && <PriorsPanel />}
         {hasTags && <TagPanel />}
       </div>
       {isNarrow && <BottomBar />}
