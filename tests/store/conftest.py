@@ -40,7 +40,7 @@ def rows(archive: Archive) -> Callable[[Table], list[Any]]:
 
     def rows(table: Table) -> list[Any]:
         with archive.reading() as session:
-            return list(session.execute(select(table)).all())
+            return list(session.execute(select(table).order_by(*table.primary_key)).all())
 
     return rows
 
