@@ -18,6 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 from sqlalchemy import Connection, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 import real_servers
 from filmless.archive import Archive
@@ -103,10 +104,11 @@ class ServerDatabases:
         """The name of an empty database, a test's own while it runs."""
         name = self._free.pop() if self._free else self._make()
         yield name
-        if self._empty(name):
-            self._free.append(name)
+        renamed = self._rename(name)
+        if renamed and self._empty(renamed):
+            self._free.append(renamed)
         else:
-            self._drop(name)
+            self._drop(renamed or name)
 
     def close(self) -> None:
         """Drop them all."""
@@ -118,6 +120,17 @@ class ServerDatabases:
         with server_session(self._server) as session:
             session.execute(text(f"CREATE DATABASE {name} TEMPLATE {self._template}"))
         return name
+
+    def _rename(self, name: str) -> str | None:
+        """Take the name away, so that a thread that a test left behind cannot write into the next one's database."""
+        new = f"test_{uuid.uuid4().hex}"
+        with server_session(self._server) as session:
+            session.execute(text(OTHERS_OUT), {"name": name})
+            try:
+                session.execute(text(f"ALTER DATABASE {name} RENAME TO {new}"))
+            except OperationalError:  # one came back
+                return None
+        return new
 
     def _drop(self, name: str) -> None:
         with server_session(self._server) as session:
@@ -139,7 +152,6 @@ class ServerDatabases:
         """Leave the database as a migration made it; False when a test changed its tables."""
         *tables, catalogue = self._shape
         with self._session(name) as session:
-            session.execute(OTHERS_OUT)
             if str(session.execute(CATALOGUE).fetchone()) != catalogue:
                 return False
             session.execute("SET session_replication_role = replica")  # in any order
@@ -158,7 +170,7 @@ CATALOGUE = (
 SIZE = "SELECT pg_relation_size(%s::regclass)"
 OTHERS_OUT = (
     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
-    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    "WHERE datname = :name AND backend_type = 'client backend'"
 )
 
 
