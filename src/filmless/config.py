@@ -275,6 +275,12 @@ class Settings(BaseSettings):
     webhook_retry_s: float = Field(
         3 * 86400.0, description="Time that we try to deliver an event before the job is parked.", gt=0
     )
+    webhook_secret_overlap_s: float = Field(
+        86400.0,
+        description="Time after a webhook's secret was changed that messages are signed with the one before too.",
+        ge=0,
+        le=30 * 86400.0,
+    )
     webhook_networks: str = Field(
         "",
         description="Addresses or networks, comma-separated, that webhooks may call although they are link-local, "

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -525,6 +526,86 @@ def test_deliveries_of_every_event_come_to_an_end(
     assert len(receiver.taken) == count
 
 
+def rotate(administrator: TestClient, webhook_id: int, **how: Any) -> str:
+    answer = administrator.post(f"/webhooks/{webhook_id}/rotate", json=how)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["secret"])
+
+
+def test_for_a_time_both_secrets_sign_and_then_the_new_one_alone(
+    administrator: TestClient, archive: Archive, receiver: Receiver
+) -> None:
+    created = add(administrator, receiver.url)
+    first, key = created["secret"], created["webhook"]["id"]
+    second = rotate(administrator, key)
+    publish(archive, "1")
+    deliver(archive)
+    with archive.transaction() as session:
+        session.execute(update(table).values(previous_secret_until=time.time()))
+    publish(archive, "2")
+    deliver(archive)
+
+    verify = verify_of_the_page()
+    (overlap, body), (after, later) = receiver.taken
+    assert len(overlap["webhook-signature"].split(" ")) == 2
+    for secret in (first, second):
+        verify(secret, overlap, body)
+    verify(second, after, later)
+    with pytest.raises(ValueError, match="wrong signature"):
+        verify(first, after, later)
+    with archive.reading() as session:
+        assert session.execute(select(table.c.previous_secret)).scalar_one() is None
+    assert read(administrator)["previousSecretUntil"] is None
+
+
+def test_a_secret_that_others_know_is_changed_at_once(
+    administrator: TestClient, archive: Archive, receiver: Receiver
+) -> None:
+    created = add(administrator, receiver.url)
+    first, key = created["secret"], created["webhook"]["id"]
+    second = rotate(administrator, key)
+    third = rotate(administrator, key, atOnce=True)
+    publish(archive, "1")
+    deliver(archive)
+
+    verify = verify_of_the_page()
+    ((headers, body),) = receiver.taken
+    verify(third, headers, body)
+    for secret in (first, second):
+        with pytest.raises(ValueError, match="wrong signature"):
+            verify(secret, headers, body)
+
+
+@pytest.mark.embedded
+def test_the_command_line_adds_lists_rotates_and_removes(
+    archive: Archive, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from filmless.cli import webhooks as commands
+    from filmless.cli.main import app
+
+    monkeypatch.setattr(commands, "open_archive", lambda *_: nullcontext(archive))
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(app, ["webhook", *words], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    first = run("add", receiver.url, "--event", "study").strip()
+    key, state, url, names, delivered, overlap = run("list").strip().split("\t")
+    assert (state, url, names, delivered, overlap) == ("fine", receiver.url, "study", "0", "-")
+    second = run("rotate", key).strip()
+    assert first.startswith("whsec_")
+    assert second not in {first, ""}
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT.*Z", run("list").strip().split("\t")[5])
+    publish(archive, "1")
+    deliver(archive)
+    assert receiver.keys == ["1"]
+    run("remove", key)
+    assert run("list") == ""
+
+
 @pytest.mark.embedded
 def test_the_secret_is_told_once_and_in_no_list_or_trail(
     administrator: TestClient, archive: Archive, receiver: Receiver, capsys: pytest.CaptureFixture[str]
@@ -532,20 +613,23 @@ def test_the_secret_is_told_once_and_in_no_list_or_trail(
     created = add(administrator, receiver.url)
     secret = created["secret"]
     administrator.patch(f"/webhooks/{created['webhook']['id']}", json={"description": "RIS"})
+    second = rotate(administrator, created["webhook"]["id"])
     publish(archive, "1")
     deliver(archive)
 
     rows, _ = audit.read(archive)
-    assert {row.action for row in rows} >= {"webhook_add", "webhook_change"}
+    assert {row.action for row in rows} >= {"webhook_add", "webhook_change", "webhook_rotate"}
     told = administrator.get("/webhooks").text + repr(rows) + "".join(capsys.readouterr())
-    assert secret not in told
-    assert secret.removeprefix("whsec_") not in told
+    for each in (secret, second):
+        assert each not in told
+        assert each.removeprefix("whsec_") not in told
 
 
 @pytest.mark.embedded
 def test_webhooks_are_for_administrators(radiologist: TestClient) -> None:
     assert radiologist.get("/webhooks").status_code == 403
     assert radiologist.post("/webhooks", json={"url": "http://127.0.0.1/"}).status_code == 403
+    assert radiologist.post("/webhooks/1/rotate", json={}).status_code == 403
 
 
 @pytest.mark.embedded

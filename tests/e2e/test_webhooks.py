@@ -94,6 +94,14 @@ def test_a_webhook_is_added_tested_disabled_and_removed(
     expect(page.get_by_text("Fine")).to_be_visible(timeout=30_000)
     assert "study_stored" in [told["type"] for told in receiver.taken]
 
+    choose(page, receiver.url, "New secret")
+    check(page, "webhook-rotate")
+    dialog.get_by_role("button", name="New secret").click()
+    expect(dialog.locator("pre")).to_contain_text("whsec_")
+    dialog.get_by_role("button", name="I have kept it").click()
+    expect(page.get_by_text("old secret also signs until")).to_be_visible()
+    check(page, "webhook-rotated")
+
     choose(page, receiver.url, "Disable")
     expect(page.get_by_text("disabled", exact=True)).to_be_visible()
     choose(page, receiver.url, "Remove")

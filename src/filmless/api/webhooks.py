@@ -52,6 +52,15 @@ def remove_webhook(archive: Here, principal: Administrator, webhook_id: WebhookI
     webhooks.remove_webhook(archive, principal, webhook_id)
 
 
+@router.post("/webhooks/{webhookId}/rotate", responses=responses(404))
+def rotate_webhook_secret(
+    archive: Here, principal: Administrator, webhook_id: WebhookId, body: models.SecretRotation
+) -> models.CreatedWebhook:
+    """Give a webhook a new secret, in this answer only. For a time both sign its messages, or not with `atOnce`."""
+    secret, standing = webhooks.rotate_secret(archive, principal, webhook_id, at_once=body.at_once)
+    return models.CreatedWebhook(webhook=_model(standing), secret=secret)
+
+
 @router.post("/webhooks/{webhookId}/test", responses=responses(404))
 def test_webhook(archive: Here, principal: Administrator, webhook_id: WebhookId) -> models.DeliveryOutcome:
     """Send an event named `test` and say how it went."""

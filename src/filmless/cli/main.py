@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from filmless import __version__
-from filmless.cli import diagnosis, files, moving, network, people, serving
+from filmless.cli import diagnosis, files, moving, network, people, serving, webhooks
 from filmless.errors import FilmlessError
 
 app = typer.Typer(
@@ -41,6 +41,7 @@ files.add_to(app)
 moving.add_to(app)
 people.add_to(app)
 network.add_to(app)
+webhooks.add_to(app)
 diagnosis.add_to(app)
 
 

@@ -26,7 +26,17 @@ from filmless.errors import FilmlessError, Gone, Unavailable
 from filmless.routing.messages import message_of, message_of_lost
 from filmless.routing.receivers import Message, Outcome, Receiver
 from filmless.routing.tables import webhooks
-from filmless.routing.webhooks import DELIVER, PROBLEM, QUEUE, Webhook, find_webhook, key_of, list_active, secret_of
+from filmless.routing.webhooks import (
+    DELIVER,
+    PROBLEM,
+    QUEUE,
+    Webhook,
+    find_webhook,
+    forget_secrets,
+    key_of,
+    list_active,
+    secrets_of,
+)
 
 logger = structlog.get_logger()
 
@@ -72,6 +82,9 @@ class Lookout:
             found = list_active(session)
             keys = [key_of(hook.id) for hook in found]
             having = set(session.scalars(select(job_table.c.key).where(job_table.c.key.in_(keys), _IS_IN_HAND)))
+        if any(hook.previous_secret_until is not None and hook.previous_secret_until <= time.time() for hook in found):
+            with self._archive.transaction() as session:
+                forget_secrets(session)
         idle = [hook for hook in found if key_of(hook.id) not in having]
         if not idle:
             return
@@ -107,15 +120,15 @@ def deliver_webhook(archive: Archive, args: dict[str, Any], job: JobContext) -> 
     """The job that sends a receiver what it was not sent yet, in order. Raises Unavailable when it does not take it."""
     with archive.reading() as session:
         hook = find_webhook(session, int(args["webhook_id"]))
-        secret = "" if hook is None else secret_of(session, hook.id)
+        secrets = () if hook is None else secrets_of(session, hook.id)
     if hook is not None and hook.is_active:
-        asyncio.run(_deliver(archive, hook, secret, job))
+        asyncio.run(_deliver(archive, hook, secrets, job))
 
 
-async def _deliver(archive: Archive, hook: Webhook, secret: str, job: JobContext) -> None:
+async def _deliver(archive: Archive, hook: Webhook, secrets: tuple[str, ...], job: JobContext) -> None:
     until = time.monotonic() + SLICE_S
     account = _Account(archive, hook)
-    async with Receiver(archive.settings, hook.url, secret) as receiver:
+    async with Receiver(archive.settings, hook.url, secrets) as receiver:
         try:
             while messages := _read_next(archive, account.cursor, hook.names):
                 for cursor, message in messages:

@@ -13,6 +13,7 @@ import secrets
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -141,14 +142,17 @@ def _address(host: str) -> IpAddress | None:
 
 
 class Receiver:
-    """One receiver and the connection to it. The address is looked up here and then called, so that no other is."""
+    """One receiver and the connection to it; each message is signed with all of its secrets.
 
-    def __init__(self, settings: Settings, url: str, secret: str) -> None:
+    The address is looked up here and then called, so that no other is.
+    """
+
+    def __init__(self, settings: Settings, url: str, secrets: Sequence[str]) -> None:
         import httpx2
 
         self._settings = settings
         self._url = httpx2.URL(url)
-        self._secret = secret
+        self._secrets = secrets
         self._where = self._url.netloc.decode("ascii")
         self._addresses: list[str] = []
         self._resolved_at = -RESOLVED_S
@@ -202,7 +206,7 @@ class Receiver:
             "user-agent": "Filmless-Webhooks",
             "webhook-id": message.id,
             "webhook-timestamp": str(at),
-            "webhook-signature": sign(self._secret, message, at),
+            "webhook-signature": " ".join(sign(secret, message, at) for secret in self._secrets),
         }
         extensions = {} if _address(self._url.host) else {"sni_hostname": self._url.host}
         url = self._url.copy_with(host=address)

@@ -92,6 +92,8 @@ webhooks = Table(
     Column("description", String(255), nullable=False),
     Column("names", Text),  # of events, separated by blanks; NULL: all, also those of later versions
     Column("secret", Text, nullable=False),  # as it is: messages are signed with it
+    Column("previous_secret", Text),  # the one before, until
+    Column("previous_secret_until", Float),
     Column("is_active", Boolean, nullable=False),
     Column("cursor", String(64), nullable=False),  # of the change feed: all before it was delivered
     Column("delivered", BigInteger, nullable=False),

@@ -44,6 +44,7 @@ class Webhook:
     failures: int
     failing_since: float | None
     last_error: str | None
+    previous_secret_until: float | None
     created_at: float
     updated_at: float
 
@@ -123,6 +124,32 @@ def update_webhook(archive: Archive, principal: Principal, webhook_id: int, **ch
         return _standing(session, after)
 
 
+def rotate_secret(
+    archive: Archive, principal: Principal, webhook_id: int, *, at_once: bool = False
+) -> tuple[str, Standing]:
+    """Give a webhook a new secret, shown only now. For `webhook_secret_overlap_s` its messages are signed with the one
+    before as well, so that the receiver may change over in its own time; with `at_once` they are not.
+
+    Raises
+    ------
+    NotAllowed, NotFound.
+    """
+    require(principal, Action.ADMINISTER)
+    now, secret = time.time(), new_signing_secret()
+    overlap_s = 0.0 if at_once else archive.settings.webhook_secret_overlap_s
+    with archive.transaction() as session:
+        get_webhook(session, webhook_id)
+        values: dict[str, Any] = {"secret": secret, "updated_at": now}
+        values |= {"previous_secret": None, "previous_secret_until": None}
+        if overlap_s:
+            values |= {"previous_secret": webhooks.c.secret, "previous_secret_until": now + overlap_s}
+        session.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(values))
+        jobs.withdraw(session, key_of(webhook_id))  # the next one signs with it
+        after = get_webhook(session, webhook_id)
+        _record(session, principal, "webhook_rotate", after, {"overlap_s": overlap_s})
+        return secret, _standing(session, after)
+
+
 def remove_webhook(archive: Archive, principal: Principal, webhook_id: int) -> None:
     """Tell a receiver nothing more. Raises NotAllowed, NotFound."""
     require(principal, Action.ADMINISTER)
@@ -149,10 +176,10 @@ def send_test(archive: Archive, principal: Principal, webhook_id: int) -> Outcom
     require(principal, Action.ADMINISTER)
     with archive.reading() as session:
         webhook = get_webhook(session, webhook_id)
-        secret = secret_of(session, webhook_id)
+        secrets_now = secrets_of(session, webhook_id)
 
     async def send() -> Outcome:
-        async with Receiver(archive.settings, webhook.url, secret) as receiver:
+        async with Receiver(archive.settings, webhook.url, secrets_now) as receiver:
             return await receiver.post(message_of_test(secrets.token_hex(8)))
 
     outcome = asyncio.run(send())
@@ -193,9 +220,18 @@ def get_webhook(session: Connection, webhook_id: int) -> Webhook:
     return webhook
 
 
-def secret_of(session: Connection, webhook_id: int) -> str:
-    """What the messages of a webhook are signed with; never told, logged or audited."""
-    return str(session.execute(select(webhooks.c.secret).where(webhooks.c.id == webhook_id)).scalar_one())
+def secrets_of(session: Connection, webhook_id: int) -> tuple[str, ...]:
+    """What the messages of a webhook are signed with, the newest first; never told, logged or audited."""
+    columns = webhooks.c.secret, webhooks.c.previous_secret, webhooks.c.previous_secret_until
+    row = session.execute(select(*columns).where(webhooks.c.id == webhook_id)).one()
+    is_in_overlap = row.previous_secret is not None and time.time() < row.previous_secret_until
+    return (row.secret, row.previous_secret) if is_in_overlap else (row.secret,)
+
+
+def forget_secrets(session: Connection) -> None:
+    """Remove the secrets that count no more."""
+    is_over = webhooks.c.previous_secret_until <= time.time()
+    session.execute(update(webhooks).where(is_over).values(previous_secret=None, previous_secret_until=None))
 
 
 _COLUMNS: Final = tuple(webhooks.c[field.name] for field in fields(Webhook))

@@ -919,6 +919,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/webhooks/{webhookId}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Webhook Secret
+         * @description Give a webhook a new secret, in this answer only. For a time both sign its messages, or not with `atOnce`.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/webhooks/{webhookId}/test": {
         parameters: {
             query?: never;
@@ -1025,7 +1045,7 @@ export interface components {
             secret: string;
             token: components["schemas"]["Token"];
         };
-        /** @description A new webhook and its secret, which is never shown again. */
+        /** @description A webhook and its new secret, which is never shown again. */
         CreatedWebhook: {
             secret: string;
             webhook: components["schemas"]["Webhook"];
@@ -1324,6 +1344,11 @@ export interface components {
             waiting: number;
             waitingSince: string | null;
         };
+        /** @description How to change a secret: `at_once` when the one before is known to somebody who should not know it. */
+        SecretRotation: {
+            /** @default false */
+            atOnce: boolean;
+        };
         /** @description Where to send a study. */
         SendRequest: {
             peerId: number;
@@ -1569,6 +1594,8 @@ export interface components {
             lastError: string | null;
             names: string[] | null;
             nextAttemptAt: string | null;
+            /** @description Until then messages are signed with the secret before the present one too. */
+            previousSecretUntil: string | null;
             /**
              * @description `parked`: given up after `webhook_retry_s`; it waits for somebody to try again.
              * @enum {string}
@@ -5964,6 +5991,95 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhookId: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecretRotation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedWebhook"];
                 };
             };
             /** @description Bad Request */

@@ -40,3 +40,10 @@ export function testWebhook(webhookId: number): Promise<DeliveryOutcome> {
 export function retryWebhook(webhookId: number): Promise<Webhook> {
   return unwrap(client.POST('/webhooks/{webhookId}/retry', { params: { path: { webhookId } } }));
 }
+
+/** `atOnce`: the secret before counts no more; else both sign for a time. */
+export function rotateSecret(webhookId: number, atOnce: boolean): Promise<CreatedWebhook> {
+  return unwrap(
+    client.POST('/webhooks/{webhookId}/rotate', { params: { path: { webhookId } }, body: { atOnce } }),
+  );
+}

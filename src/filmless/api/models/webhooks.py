@@ -31,6 +31,9 @@ class Webhook(Answer):
     failing_since: datetime | None
     last_error: str | None = Field(description="How the last failed attempt went, in words.")
     next_attempt_at: datetime | None
+    previous_secret_until: datetime | None = Field(
+        description="Until then messages are signed with the secret before the present one too."
+    )
     created_at: datetime
     updated_at: datetime
 
@@ -58,7 +61,7 @@ class NewWebhook(Request):
 
 
 class CreatedWebhook(Answer):
-    """A new webhook and its secret, which is never shown again."""
+    """A webhook and its new secret, which is never shown again."""
 
     webhook: Webhook
     secret: str
@@ -71,6 +74,12 @@ class WebhookChange(Request):
     names: EventNames | None = None
     description: Description | None = None
     is_active: bool | None = None
+
+
+class SecretRotation(Request):
+    """How to change a secret: `at_once` when the one before is known to somebody who should not know it."""
+
+    at_once: bool = False
 
 
 class DeliveryOutcome(Answer):

@@ -1,9 +1,17 @@
-import { Checkbox, Code, Radio, Stack, TextInput } from '@mantine/core';
+import { Checkbox, Code, Radio, Stack, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
 import { useTranslation } from 'react-i18next';
-import { addWebhook, changeWebhook, removeWebhook, type WebhookFields, webhooksQuery } from '@/api/webhooks';
+import {
+  addWebhook,
+  changeWebhook,
+  removeWebhook,
+  rotateSecret,
+  type WebhookFields,
+  webhooksQuery,
+} from '@/api/webhooks';
 import type { CreatedWebhook, EventKind, Webhook } from '@/api/types';
 import { ConfirmDialog } from '@/ui/ConfirmDialog';
 import { Dialog } from '@/ui/Dialog';
@@ -176,12 +184,46 @@ export function RemoveWebhook({ webhook, onClose }: { webhook: Webhook; onClose:
   );
 }
 
-export function WebhookSecret({ created, onClose }: { created: CreatedWebhook; onClose: () => void }) {
+/** Changes the secret of a webhook; the new one is shown after it, this once. */
+export function RotateSecret(props: {
+  webhook: Webhook;
+  onRotated: (rotated: CreatedWebhook) => void;
+  onClose: () => void;
+}) {
   const { t } = useTranslation();
+  const [isAtOnce, setAtOnce] = useState(false);
+  const rotating = useChange((atOnce: boolean) => rotateSecret(props.webhook.id, atOnce), props.onRotated);
+  return (
+    <Dialog opened onClose={props.onClose} title={t('webhooks.rotate')} size="sm">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          rotating.mutate(isAtOnce);
+        }}
+      >
+        <Stack gap="md">
+          <FormError error={rotating.error} />
+          <Text size="sm">{t('webhooks.rotateText', { url: props.webhook.url })}</Text>
+          <Checkbox
+            label={t('webhooks.atOnce')}
+            description={t('webhooks.atOnceText')}
+            checked={isAtOnce}
+            onChange={(event) => setAtOnce(event.currentTarget.checked)}
+          />
+          <FormButtons action={t('webhooks.rotate')} isBusy={rotating.isPending} onClose={props.onClose} />
+        </Stack>
+      </form>
+    </Dialog>
+  );
+}
+
+export function WebhookSecret(props: { created: CreatedWebhook; title: string; onClose: () => void }) {
+  const { t } = useTranslation();
+  const { created, onClose } = props;
   return (
     <Dialog opened onClose={onClose} title={t('webhooks.secret')} size="md">
       <ShownOnce
-        title={t('webhooks.added')}
+        title={props.title}
         text={t('webhooks.secretText')}
         secret={created.secret}
         onKept={onClose}

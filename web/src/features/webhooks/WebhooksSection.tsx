@@ -6,6 +6,7 @@ import {
   CirclePlay,
   CircleX,
   Ellipsis,
+  KeyRound,
   Pencil,
   Plus,
   RotateCw,
@@ -22,13 +23,15 @@ import { Moment } from '@/ui/Moment';
 import { SectionHeader } from '@/ui/Page';
 import { EmptyState, ErrorState } from '@/ui/States';
 import { Tag } from '@/ui/Tag';
-import { AddWebhook, EditWebhook, RemoveWebhook, WebhookSecret } from './WebhookDialogs';
+import { AddWebhook, EditWebhook, RemoveWebhook, RotateSecret, WebhookSecret } from './WebhookDialogs';
 
 const ICON = { size: 15, strokeWidth: 1.75 } as const;
 
 type Dialog =
   | { kind: 'add' }
   | { kind: 'created'; created: CreatedWebhook }
+  | { kind: 'rotate'; webhook: Webhook }
+  | { kind: 'rotated'; rotated: CreatedWebhook }
   | { kind: 'edit'; webhook: Webhook }
   | { kind: 'remove'; webhook: Webhook };
 
@@ -70,7 +73,19 @@ export function WebhooksSection() {
           onClose={close}
         />
       )}
-      {dialog?.kind === 'created' && <WebhookSecret created={dialog.created} onClose={close} />}
+      {dialog?.kind === 'created' && (
+        <WebhookSecret created={dialog.created} title={t('webhooks.added')} onClose={close} />
+      )}
+      {dialog?.kind === 'rotate' && (
+        <RotateSecret
+          webhook={dialog.webhook}
+          onRotated={(rotated) => setDialog({ kind: 'rotated', rotated })}
+          onClose={close}
+        />
+      )}
+      {dialog?.kind === 'rotated' && (
+        <WebhookSecret created={dialog.rotated} title={t('webhooks.rotated')} onClose={close} />
+      )}
       {dialog?.kind === 'edit' && <EditWebhook webhook={dialog.webhook} kinds={kinds} onClose={close} />}
       {dialog?.kind === 'remove' && <RemoveWebhook webhook={dialog.webhook} onClose={close} />}
     </>
@@ -107,6 +122,11 @@ function WebhookTable(props: {
               {webhook.description && (
                 <Text span size="xs" c="dimmed">
                   {webhook.description}
+                </Text>
+              )}
+              {webhook.previousSecretUntil && (
+                <Text span size="xs" c="dimmed">
+                  {t('webhooks.oldSecretUntil')} <Moment at={webhook.previousSecretUntil} />
                 </Text>
               )}
             </Stack>
@@ -251,6 +271,9 @@ function WebhookMenu({ webhook, onAction }: { webhook: Webhook; onAction: (dialo
         )}
         <Menu.Item leftSection={<Pencil {...ICON} />} onClick={() => onAction({ kind: 'edit', webhook })}>
           {t('action.edit')}
+        </Menu.Item>
+        <Menu.Item leftSection={<KeyRound {...ICON} />} onClick={() => onAction({ kind: 'rotate', webhook })}>
+          {t('webhooks.rotate')}
         </Menu.Item>
         <Menu.Item
           leftSection={webhook.isActive ? <CirclePause {...ICON} /> : <CirclePlay {...ICON} />}
