@@ -132,6 +132,12 @@ class Settings(BaseSettings):
     send_associations_max: int = Field(
         4, description="Associations opened to one peer at once for one big send.", ge=1, le=16
     )
+    send_associations_per_peer_max: int = Field(
+        8, description="Associations open to one peer at once for all sends and C-MOVEs, of all machines.", ge=1, le=64
+    )
+    send_wait_s: float = Field(
+        300.0, description="Longest that a send waits for one of them; then it fails, and a job is tried again.", gt=0
+    )
 
     # HTTP limits
     http_connections_max: int = Field(

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select, update
 
 import make
 from doors import add_peer, put
 from filmless.access import audit
 from filmless.access.principal import SYSTEM
 from filmless.archive import Archive
+from filmless.archive.tables import send_slots
 from filmless.dimse import pdus
 from filmless.dimse.client import CONTEXTS_MAX
 from filmless.dimse.pdus import ContextAnswer
 from filmless.dimse.server import Accept, Reject
-from filmless.dimse.services import Outcome
+from filmless.dimse.services import Outcome, Request
 from filmless.retrieve.calling import echo
 from filmless.retrieve.instances import StoredInstance, find_instances
 from filmless.retrieve.send import Progress, plan_contexts, send
+from filmless.retrieve.slots import LEASE_S, take_slot
 from listening import scp
 from running import free_port
 from wire import EXPLICIT_LE, IMPLICIT_LE, Scp, Stored
@@ -182,3 +188,61 @@ def test_an_echo_needs_an_address(archive: Archive) -> None:
 def test_a_peer_over_tls_without_our_certificates_is_told(archive: Archive, tmp_path: Path) -> None:
     result = echo(archive.settings, add_peer(archive, "DEST", free_port(), tls=True))
     assert not result.ok
+
+
+def test_a_peer_has_no_more_associations_than_the_setting_over_all_transfers(
+    archive: Archive, scp: Callable[..., Scp]
+) -> None:
+    archive.settings = archive.settings.model_copy(update={"send_associations_per_peer_max": 3})
+    lock, at_once, most = threading.Lock(), [0], [0]
+
+    def store(request: Request) -> Stored:
+        with lock:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+        time.sleep(0.005)
+        with lock:
+            at_once[0] -= 1
+        return Stored(request)
+
+    listening = scp(store=store)
+    peer = add_peer(archive, "DEST", listening.port)
+    instances = series_of(archive, 90)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: send(archive, SYSTEM("test"), peer, instances), range(4)))
+    assert [(result.completed, result.failed) for result in results] == [(90, 0)] * 4
+    assert most[0] == 3
+    assert slots_of(archive) == 0
+
+
+def test_who_finds_no_association_free_in_time_fails_and_says_why(archive: Archive, scp: Callable[..., Scp]) -> None:
+    archive.settings = archive.settings.model_copy(update={"send_associations_per_peer_max": 1, "send_wait_s": 0.3})
+    peer = add_peer(archive, "DEST", scp().port)
+    other = add_peer(archive, "OTHER", scp().port)
+    held = take_slot(archive, peer)
+    assert held is not None
+    (instance,) = series_of(archive, 1)
+    result = send(archive, SYSTEM("test"), peer, [instance])
+    assert "send_associations_per_peer_max" in result.failures[instance.sop_instance_uid]
+    assert send(archive, SYSTEM("test"), other, [instance]).completed == 1
+    held.free()
+    assert send(archive, SYSTEM("test"), peer, [instance]).completed == 1
+
+
+def test_the_associations_of_what_was_killed_are_others_after_a_time(archive: Archive, scp: Callable[..., Scp]) -> None:
+    archive.settings = archive.settings.model_copy(update={"send_associations_per_peer_max": 1, "send_wait_s": 0.3})
+    peer = add_peer(archive, "DEST", scp().port)
+    killed = take_slot(archive, peer)
+    assert killed is not None
+    assert take_slot(archive, peer) is None
+    with archive.transaction() as session:
+        session.execute(update(send_slots).values(renewed_at=time.time() - LEASE_S - 1))
+    taken = take_slot(archive, peer)
+    assert taken is not None
+    killed.free()  # it is no longer its own
+    assert slots_of(archive) == 1
+
+
+def slots_of(archive: Archive) -> int:
+    with archive.reading() as session:
+        return int(session.execute(select(func.count()).select_from(send_slots)).scalar_one())

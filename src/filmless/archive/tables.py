@@ -347,6 +347,16 @@ processes = Table(
     Column("heartbeat_at", Float, nullable=False),
 )
 
+# Associations that are open to peers for sending: a row each, numbered up to the limit, renewed while it lasts.
+send_slots = Table(
+    "send_slots",
+    metadata,
+    Column("peer_key", Integer, primary_key=True, autoincrement=False),
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("owner", String(32), nullable=False),
+    Column("renewed_at", Float, nullable=False),
+)
+
 # Long walks through all instances, by key, that go on where they stopped: the scrub and its like.
 walks = Table(
     "walks",

@@ -33,6 +33,7 @@ from filmless.retrieve import transcode
 from filmless.retrieve.calling import open_association
 from filmless.retrieve.derived import Derived
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
+from filmless.retrieve.slots import Slot, take_slot, wait_for_slot
 
 log = structlog.get_logger()
 
@@ -220,6 +221,7 @@ class Transfer:
         self._total = len(instances)
         self._done = threading.Condition()
         self._active = 0  # workers that have not finished
+        self._slots: list[Slot] = []  # of those that send
         self._stopping = False
         self._reason = ""  # why the association that failed last did
         self._attempts: dict[str, int] = {}  # associations that an instance has broken
@@ -249,7 +251,7 @@ class Transfer:
         settings = self._archive.settings
         wanted = min(settings.send_associations_max, 1 + len(waiting) // _INSTANCES_PER_ASSOCIATION)
         workers = [
-            threading.Thread(target=self._work, args=(plan, waiting), name=f"send-{n}", daemon=True)
+            threading.Thread(target=self._run_worker, args=(plan, waiting, n == 0), name=f"send-{n}", daemon=True)
             for n in range(wanted)
         ]
         self._active = wanted
@@ -257,6 +259,8 @@ class Transfer:
             worker.start()
         try:
             while not self._wait(_PROGRESS_S):
+                for slot in list(self._slots):
+                    slot.renew()
                 yield self._progress()
         finally:
             self._stopping = self._stopping or self._active > 0
@@ -276,29 +280,43 @@ class Transfer:
             finished = result.completed + result.failed + result.warning
             return Progress(self._total - finished, result.completed, result.failed, result.warning)
 
-    def _work(self, plan: list[tuple[str, list[str]]], waiting: deque[Sendable]) -> None:
-        """Send what is waiting until nothing is, or the peer cannot be reached."""
-        breaks = 0
+    def _run_worker(self, plan: list[tuple[str, list[str]]], waiting: deque[Sendable], is_first: bool) -> None:
+        """Send what is waiting over one association. The first waits for its slot; others leave one to who comes."""
+        slot: Slot | None = None
         try:
-            while waiting and not self._stopping:
-                association = open_association(self._archive.settings, self._peer, plan)
-                try:
-                    with association:
-                        self._use(association, waiting)
-                except AssociationEnded as error:
-                    breaks += 1
-                    if breaks == _BREAKS_MAX:
-                        raise
-                    log.info("send_association_broke", peer=self._peer.ae_title, reason=str(error))
+            if is_first:
+                slot = wait_for_slot(self._archive, self._peer, lambda: self._stopping)
+            else:
+                slot = take_slot(self._archive, self._peer, leaves=1)
+            if slot is not None:
+                self._slots.append(slot)
+                self._work(plan, waiting)
         except FilmlessError as error:
             self._reason = str(error)
             log.info("send_association_failed", peer=self._peer.ae_title, reason=str(error))
         except Exception:  # the thread's outermost line: what waits must be answered for
             self._reason = "internal error"
             log.exception("send_failed", peer=self._peer.ae_title)
+        if slot is not None:
+            self._slots.remove(slot)
+            slot.free()
         with self._done:
             self._active -= 1
             self._done.notify_all()
+
+    def _work(self, plan: list[tuple[str, list[str]]], waiting: deque[Sendable]) -> None:
+        """Send what is waiting until nothing is, or the peer cannot be reached."""
+        breaks = 0
+        while waiting and not self._stopping:
+            association = open_association(self._archive.settings, self._peer, plan)
+            try:
+                with association:
+                    self._use(association, waiting)
+            except AssociationEnded as error:
+                breaks += 1
+                if breaks == _BREAKS_MAX:
+                    raise
+                log.info("send_association_broke", peer=self._peer.ae_title, reason=str(error))
 
     def _use(self, association: client.Requestor, waiting: deque[Sendable]) -> None:
         """Send what is waiting; up to the window that was negotiated is under way before the first is answered."""
