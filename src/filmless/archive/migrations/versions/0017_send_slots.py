@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016_send_slots"
-down_revision = "0015_webhook_secrets"
+revision = "0017_send_slots"
+down_revision = "0016_webhook_secrets"
 branch_labels = None
 depends_on = None
 

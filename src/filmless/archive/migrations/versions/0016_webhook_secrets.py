@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015_webhook_secrets"
-down_revision = "0014_replica"
+revision = "0016_webhook_secrets"
+down_revision = "0015_preferences"
 branch_labels = None
 depends_on = None
 
