@@ -2,6 +2,7 @@
  * Opening a study: the list of its series, the metadata of the first with images, its first frame at once; everything
  * else afterwards. Nothing here waits for the renderer, whose code is still on its way.
  */
+import { startAnnotations } from '../state/annotations';
 import { addDisplaySets, openDisplaySet, setSeriesState, startStudy, useViewer } from '../state/store';
 import { DICOMWEB_ROOT, type SeriesSummary } from './dicomweb';
 import { type DisplaySet, splitSeries } from './displaySets';
@@ -120,6 +121,7 @@ export function openStudy(
 ): () => void {
   const abort = new AbortController();
   startStudy(studyInstanceUid, { isNarrow });
+  startAnnotations(studyInstanceUid);
   open(studyInstanceUid, seriesInstanceUid, abort.signal).catch((error: unknown) => {
     if (!abort.signal.aborted) useViewer.setState({ study: { kind: 'failed', failure: asFailure(error) } });
   });

@@ -7,6 +7,7 @@ import { canvasToImage, edgeLetters, imageToCanvas } from '../data/orientation';
 import { texts } from '../data/dicomJson';
 import { timings } from '../data/timing';
 import type { Point2, Vector3 } from '../data/vectors';
+import { useAnnotations } from '../state/annotations';
 import { PANES, type PaneId, setLayout, stackOf, useViewer, visiblePanes } from '../state/store';
 import { session, valuesAt } from './session';
 
@@ -80,6 +81,13 @@ const api = {
   },
   get loaded() {
     return useViewer.getState().loaded;
+  },
+  /** The marks of the study: the reader's own, and those of others. */
+  get annotations() {
+    return useAnnotations.getState().items;
+  },
+  get othersAnnotations() {
+    return useAnnotations.getState().others;
   },
   get timings() {
     return timings();

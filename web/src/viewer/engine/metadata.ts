@@ -33,7 +33,8 @@ const MODULES: Record<string, Provider> = {
     const rowCosines = plane.rowDirection ?? UNPLACED_ROWS;
     const columnCosines = plane.columnDirection ?? UNPLACED_COLUMNS;
     return {
-      frameOfReferenceUID: instance.dataset['00200052']?.Value?.[0],
+      // Marks are kept by frame of reference; images without one share no space with others.
+      frameOfReferenceUID: instance.dataset['00200052']?.Value?.[0] ?? instance.sopInstanceUid,
       rows: instance.pixels?.rows,
       columns: instance.pixels?.columns,
       imageOrientationPatient: [...rowCosines, ...columnCosines],

@@ -64,6 +64,8 @@ export function valuesAt(image: Types.IImage, column: number, row: number): numb
 
 class Session {
   readonly views = new Map<PaneId, StackView>();
+  /** Told of each viewport that comes into being. */
+  readonly attachListeners = new Set<(id: PaneId) => void>();
   private readonly automatic = new Map<string, WindowVoi>();
   private readonly displaySetsOfImage = new Map<string, string>();
   private readonly known = new Set<string>();
@@ -100,6 +102,7 @@ class Session {
     const view = new StackView(id, element, this.handleRendered);
     this.views.set(id, view);
     this.start();
+    for (const listener of this.attachListeners) listener(id);
     const observer = new ResizeObserver(() => this.resizeSoon());
     observer.observe(element);
     this.pursue(id);

@@ -30,3 +30,12 @@ export function useTexts(): Texts {
     [language],
   );
 }
+
+/** For texts outside of components: what is drawn on images. */
+export const textNow: Texts = (key, values) => {
+  const translate = i18next.getFixedT(
+    i18next.resolvedLanguage ?? 'en',
+    NAMESPACE as never,
+  ) as unknown as Texts;
+  return translate(key, values);
+};

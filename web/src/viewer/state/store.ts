@@ -6,12 +6,17 @@ import type { Failure } from '../data/errors';
 import type { PatientAndStudy } from '../data/frames';
 import { FITTED, type Presentation } from '../data/orientation';
 import type { Voi, WindowVoi } from '../lut/voi';
+import { MARK_KINDS, type MarkKind } from '../tools/annotations/model';
 import { type Layout, LAYOUTS, type PaneId, PANES, panesOf } from './layout';
 
 export { type Layout, LAYOUTS, type PaneId, PANES, panesOf };
 
-export const TOOLS = ['window', 'scroll', 'pan', 'zoom'] as const;
-export type Tool = (typeof TOOLS)[number];
+export const NAVIGATION = ['window', 'scroll', 'pan', 'zoom'] as const;
+export type Navigation = (typeof NAVIGATION)[number];
+/** What the left button or one finger does. */
+export type Tool = Navigation | MarkKind;
+
+export const isMarking = (tool: Tool): tool is MarkKind => (MARK_KINDS as readonly string[]).includes(tool);
 
 export type VoiChoice =
   /** One of the image's own, counted from 0. */
@@ -83,6 +88,7 @@ export interface ViewerState {
   hasOverlay: boolean;
   hasStrip: boolean;
   hasTags: boolean;
+  hasMeasurements: boolean;
 }
 
 const emptyPanes = (): Record<PaneId, Pane> =>
@@ -103,6 +109,7 @@ const initialState = (studyInstanceUid: string): ViewerState => ({
   hasOverlay: true,
   hasStrip: true,
   hasTags: false,
+  hasMeasurements: false,
 });
 
 export const useViewer = create<ViewerState>(() => initialState(''));
@@ -115,6 +122,7 @@ export function startStudy(studyInstanceUid: string, view: { isNarrow: boolean }
     ...initialState(studyInstanceUid),
     hasOverlay: before.hasOverlay,
     hasTags: before.hasTags && !view.isNarrow,
+    hasMeasurements: before.hasMeasurements && !view.isNarrow,
     hasStrip: !view.isNarrow,
     tool: view.isNarrow ? 'scroll' : 'window',
   });

@@ -18,6 +18,7 @@ import {
   changePane,
   displaySetOf,
   displaySetsInOrder,
+  isMarking,
   type Layout,
   openDisplaySet,
   OWN_VOI,
@@ -31,9 +32,10 @@ import {
   useViewer,
   visiblePanes,
 } from '../state/store';
+import { leaveMarking, MARK_ACTIONS } from './annotations/actions';
 import { showAutomaticWindow, showPixelsOneToOne, zoomActive } from './withEngine';
 
-export type Group = 'images' | 'window' | 'view' | 'tools' | 'screen';
+export type Group = 'images' | 'window' | 'view' | 'tools' | 'marks' | 'screen';
 
 export type ActionName = Exclude<
   keyof typeof texts.actions,
@@ -202,6 +204,8 @@ export const ACTIONS: Action[] = [
   { name: 'toolPan', group: 'tools', keys: ['p'], run: chooseTool('pan') },
   { name: 'toolZoom', group: 'tools', keys: ['z'], run: chooseTool('zoom') },
 
+  ...MARK_ACTIONS,
+
   { name: 'layout1x1', group: 'screen', keys: ['Shift+Digit1'], run: chooseLayout('1x1') },
   { name: 'layout1x2', group: 'screen', keys: ['Shift+Digit2'], run: chooseLayout('1x2') },
   { name: 'layout2x1', group: 'screen', keys: ['Shift+Digit3'], run: chooseLayout('2x1') },
@@ -249,8 +253,10 @@ export function action(name: ActionName): Action {
 
 /** Esc leaves the innermost thing that is open; false when only the viewer itself is left. */
 export function stepBack(): boolean {
-  const { hasTags, maximised } = getState();
-  if (hasTags) setState({ hasTags: false });
+  const { hasTags, hasMeasurements, maximised, tool } = getState();
+  if (isMarking(tool)) leaveMarking();
+  else if (hasTags) setState({ hasTags: false });
+  else if (hasMeasurements) setState({ hasMeasurements: false });
   else if (maximised) setState({ maximised: null });
   else return false;
   return true;

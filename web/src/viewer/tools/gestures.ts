@@ -6,11 +6,13 @@
  */
 import type { Point2 } from '../data/vectors';
 import { mouse, type ThumbChoice } from '../prefs/mouse';
-import type { Tool } from '../state/store';
+import { isMarking, type Navigation, type Tool } from '../state/store';
 
 export interface GestureHandlers {
   tool: () => Tool;
   activate: () => void;
+  /** Whether a mark lies under the point, which is then moved and not the image. */
+  isOnMark: (point: Point2) => boolean;
   /** Whole images; positive is forward. */
   scroll: (steps: number) => void;
   /** Screen pixels dragged since the last call. */
@@ -30,7 +32,7 @@ const DOUBLE_TAP_MS = 300;
 const TAP_DISTANCE = 12;
 const ZOOM_PER_PIXEL = 1.008;
 
-type Drag = Tool | null;
+type Drag = Navigation | null;
 
 export function listenToGestures(element: HTMLElement, handlers: GestureHandlers): () => void {
   const pointers = new Map<number, Point2>();
@@ -47,12 +49,15 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
   };
 
   const dragOf = (event: PointerEvent): Drag => {
-    if (event.pointerType === 'touch' || event.button === 0) return handlers.tool();
+    if (event.pointerType === 'touch' || event.button === 0) {
+      const tool = handlers.tool();
+      return isMarking(tool) || handlers.isOnMark(pointOf(event)) ? null : tool;
+    }
     if (event.button === 1) return mouse().middle;
     return event.button === 2 ? mouse().right : null;
   };
 
-  const withTool = (tool: Tool, dx: number, dy: number): void => {
+  const withTool = (tool: Navigation, dx: number, dy: number): void => {
     if (tool === 'window') handlers.window(dx, dy);
     else if (tool === 'pan') handlers.pan(dx, dy);
     else if (tool === 'zoom') handlers.zoom(ZOOM_PER_PIXEL ** -dy, dragAnchor);
@@ -122,7 +127,7 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
       event.timeStamp - lastTap.at < DOUBLE_TAP_MS &&
       Math.hypot(point[0] - lastTap.point[0], point[1] - lastTap.point[1]) < 2 * TAP_DISTANCE;
     lastTap = isSecond ? { at: 0, point } : { at: event.timeStamp, point };
-    if (isSecond) handlers.maximise();
+    if (isSecond && !isMarking(handlers.tool())) handlers.maximise();
   };
 
   const handleWheel = (event: WheelEvent): void => {
@@ -148,7 +153,10 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
   };
 
   const handleLeave = (): void => handlers.hover(null);
-  const handleDouble = (): void => handlers.maximise();
+  const handleDouble = (event: MouseEvent): void => {
+    // A double click ends an outline; on a mark it belongs to the mark.
+    if (!isMarking(handlers.tool()) && !handlers.isOnMark(pointOf(event))) handlers.maximise();
+  };
   const prevent = (event: Event): void => event.preventDefault();
   // The browser would go back or forward in its history on the release of these buttons.
   const keepPage = (event: MouseEvent): void => {

@@ -9,20 +9,22 @@ import {
   MoreHorizontal,
   Play,
   RotateCw,
+  Ruler,
   SlidersHorizontal,
   Tags,
   Text,
   Undo2,
 } from 'lucide-react';
 import { useTexts } from '../i18n';
-import { LAYOUTS, stackOf, type Tool, useViewer } from '../state/store';
+import { LAYOUTS, type Navigation, stackOf, useViewer } from '../state/store';
 import { action, type ActionName } from '../tools/actions';
 import classes from './BottomBar.module.css';
 import { LayoutItem } from './LayoutMenu';
+import { MarkItems } from './MarkMenu';
 import { TOOL_ICONS } from './Toolbar';
 import { WindowItems } from './WindowMenu';
 
-const TOUCH_TOOLS: Tool[] = ['scroll', 'window', 'pan'];
+const TOUCH_TOOLS: Navigation[] = ['scroll', 'window', 'pan'];
 
 /** The smaller layouts; more would be stamps. */
 const PHONE_LAYOUTS = 4;
@@ -35,6 +37,7 @@ const MORE: [ActionName, LucideIcon][] = [
   ['flipVertically', FlipVertical2],
   ['reset', Undo2],
   ['overlay', Text],
+  ['measurements', Ruler],
   ['tags', Tags],
 ];
 
@@ -83,6 +86,8 @@ export function BottomBar() {
           <BarButton icon={MoreHorizontal} label={t('more')} />
         </Menu.Target>
         <Menu.Dropdown>
+          <MarkItems />
+          <Menu.Divider />
           {MORE.map(([name, Icon]) => (
             <Menu.Item key={name} leftSection={<Icon size={18} />} onClick={action(name).run}>
               {t(`actions.${name}`)}

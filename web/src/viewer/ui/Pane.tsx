@@ -17,6 +17,7 @@ import {
 import { useSpace } from '../state/space';
 import { action } from '../tools/actions';
 import { StudyRibbon } from '../priors/StudyRibbon';
+import { marksIfLoaded } from '../tools/annotations/loading';
 import { listenToGestures } from '../tools/gestures';
 import { loadEngine } from '../tools/withEngine';
 import { CineBar } from './CineBar';
@@ -53,6 +54,7 @@ function usePicture(id: PaneId, isReady: boolean, onHover: (point: Point2 | null
         activate: () => {
           if (useViewer.getState().active !== id) useViewer.setState({ active: id });
         },
+        isOnMark: (point) => marksIfLoaded()?.isOnMark(id, point) ?? false,
         scroll: (steps) => scrollBy(id, steps),
         window: (dx, dy) => {
           const frame = session.views.get(id)?.shownFrame;

@@ -12,6 +12,7 @@ import {
   Play,
   RotateCcw,
   RotateCw,
+  Ruler,
   ScanSearch,
   Settings2,
   Tags,
@@ -21,13 +22,14 @@ import {
 import { useBinding } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
 import { useTexts } from '../i18n';
-import { stackOf, type Tool, TOOLS, useViewer } from '../state/store';
+import { NAVIGATION, type Navigation, stackOf, useViewer } from '../state/store';
 import { type Action, action, type ActionName } from '../tools/actions';
 import { LayoutMenu } from './LayoutMenu';
+import { MarkMenu } from './MarkMenu';
 import classes from './Toolbar.module.css';
 import { WindowMenu } from './WindowMenu';
 
-const TOOL_ICONS: Record<Tool, LucideIcon> = {
+const TOOL_ICONS: Record<Navigation, LucideIcon> = {
   window: Contrast,
   scroll: ArrowDownUp,
   pan: Hand,
@@ -68,7 +70,7 @@ export function ActionButton({ action: { name, run }, icon: Icon, isOn, isDisabl
   );
 }
 
-const TOOL_ACTIONS: Record<Tool, ActionName> = {
+const TOOL_ACTIONS: Record<Navigation, ActionName> = {
   window: 'toolWindow',
   scroll: 'toolScroll',
   pan: 'toolPan',
@@ -83,11 +85,12 @@ export function Toolbar() {
   const canPlay = useViewer((state) => (stackOf(state, state.active)?.frames.length ?? 0) > 1);
   const hasOverlay = useViewer((state) => state.hasOverlay);
   const hasStrip = useViewer((state) => state.hasStrip);
+  const hasMeasurements = useViewer((state) => state.hasMeasurements);
   const hasTags = useViewer((state) => state.hasTags);
   return (
     <div className={classes.toolbar} role="toolbar" aria-label={t('toolbar')}>
       <div className={classes.group}>
-        {TOOLS.map((each) => (
+        {NAVIGATION.map((each) => (
           <ActionButton
             key={each}
             action={action(TOOL_ACTIONS[each])}
@@ -95,6 +98,7 @@ export function Toolbar() {
             isOn={tool === each}
           />
         ))}
+        <MarkMenu />
       </div>
       <div className={classes.group}>
         <WindowMenu />
@@ -116,6 +120,7 @@ export function Toolbar() {
       <div className={classes.group}>
         <ActionButton action={action('strip')} icon={PanelLeft} isOn={hasStrip} />
         <ActionButton action={action('overlay')} icon={Text} isOn={hasOverlay} />
+        <ActionButton action={action('measurements')} icon={Ruler} isOn={hasMeasurements} />
         <ActionButton action={action('tags')} icon={Tags} isOn={hasTags} />
         <ActionButton action={action('preferences')} icon={Settings2} />
       </div>

@@ -13,12 +13,15 @@ import { usePriors } from '../priors/hanging';
 import { useReadingKeys } from '../priors/useReadingKeys';
 import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
+import { loadMarksAfterFirstImage } from '../tools/annotations/loading';
 import { loadEngine } from '../tools/withEngine';
 import { BottomBar } from './BottomBar';
 import { FailureText } from './FailureText';
 import { Grid } from './Grid';
+import { MeasurementPanel } from './MeasurementPanel';
 import { OpeningTimes } from './OpeningTimes';
 import { Strip } from './Strip';
+import { TextPrompt } from './TextPrompt';
 import { TagPanel } from './TagPanel';
 import { TopBar } from './TopBar';
 import { useIsNarrow } from './useIsNarrow';
@@ -32,6 +35,7 @@ function useEngine(): boolean | Failure {
     loadEngine()
       .then(async ({ session }) => {
         session.prepare();
+        loadMarksAfterFirstImage();
         const { expose } = await import('../engine/debug');
         expose();
         if (!isGone) setState(true);
@@ -95,6 +99,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
   const hasStrip = useViewer((state) => state.hasStrip);
   const hasTags = useViewer((state) => state.hasTags);
   const hasPriors = usePriors((state) => state.isOpen);
+  const hasMeasurements = useViewer((state) => state.hasMeasurements);
   useSessionCheck();
   useEffect(reportOpening, []);
   useOwnView(isNarrow);
@@ -136,8 +141,10 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
           )}
         </main>
         {hasPriors && <PriorsPanel />}
+        {hasMeasurements && <MeasurementPanel />}
         {hasTags && <TagPanel />}
       </div>
+      <TextPrompt />
       {isNarrow && <BottomBar />}
       <footer className={classes.notice}>
         {t('notice')}

@@ -1,0 +1,115 @@
+/** The marks of the opened study: the reader's own with undo and redo, and those of others. The renderer follows. */
+import { create } from 'zustand';
+import type { Annotation } from '../tools/annotations/model';
+
+const UNDO_MAX = 200;
+
+export interface Others {
+  /** A person's name, or of a report its title. */
+  author: string;
+  /** Of the report they were read from; null for marks of another reader that are in no report yet. */
+  sopInstanceUid: string | null;
+  items: Annotation[];
+}
+
+export type SaveState = 'saved' | 'saving' | 'failed' | 'readOnly';
+
+export interface AnnotationsState {
+  studyInstanceUid: string;
+  items: Annotation[];
+  others: Others[];
+  past: Annotation[][];
+  future: Annotation[][];
+  selected: string | null;
+  saving: SaveState;
+  /** A question for a text that the renderer waits for. */
+  question: { kind: 'text' | 'length'; answer: (text: string | null) => void } | null;
+}
+
+const EMPTY: AnnotationsState = {
+  studyInstanceUid: '',
+  items: [],
+  others: [],
+  past: [],
+  future: [],
+  selected: null,
+  saving: 'saved',
+  question: null,
+};
+
+export const useAnnotations = create<AnnotationsState>(() => EMPTY);
+
+const { getState, setState } = useAnnotations;
+
+export function startAnnotations(studyInstanceUid: string): void {
+  setState({ ...EMPTY, studyInstanceUid });
+}
+
+/** Sets the marks in one step that can be undone. */
+function change(items: Annotation[], selected: string | null): void {
+  setState(({ items: before, past }) => ({
+    items,
+    past: [...past, before].slice(-UNDO_MAX),
+    future: [],
+    selected,
+  }));
+}
+
+export function addAnnotation(annotation: Annotation): void {
+  change([...getState().items, annotation], annotation.uid);
+}
+
+export function addAnnotations(annotations: Annotation[]): void {
+  change([...getState().items, ...annotations], annotations.at(-1)?.uid ?? null);
+}
+
+export function updateAnnotations(changed: Annotation[]): void {
+  if (changed.length === 0) return;
+  const byUid = new Map(changed.map((each) => [each.uid, each]));
+  const { items, selected } = getState();
+  change(
+    items.map((each) => byUid.get(each.uid) ?? each),
+    selected,
+  );
+}
+
+export function updateAnnotation(uid: string, part: Partial<Annotation>): void {
+  const found = getState().items.find((each) => each.uid === uid);
+  if (found) updateAnnotations([{ ...found, ...part }]);
+}
+
+export function removeAnnotation(uid: string): void {
+  const { items } = getState();
+  if (items.some((each) => each.uid === uid))
+    change(
+      items.filter((each) => each.uid !== uid),
+      null,
+    );
+}
+
+function existing(selected: string | null, items: Annotation[]): string | null {
+  return items.some((each) => each.uid === selected) ? selected : null;
+}
+
+export function undo(): void {
+  setState(({ items, past, future, selected }) => {
+    const before = past.at(-1);
+    if (!before) return {};
+    return {
+      items: before,
+      past: past.slice(0, -1),
+      future: [items, ...future],
+      selected: existing(selected, before),
+    };
+  });
+}
+
+export function redo(): void {
+  setState(({ items, past, future, selected }) => {
+    const [after, ...rest] = future;
+    if (!after) return {};
+    return { items: after, past: [...past, items], future: rest, selected: existing(selected, after) };
+  });
+}
+
+export const select = (uid: string | null): void => setState({ selected: uid });
