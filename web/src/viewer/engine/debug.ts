@@ -82,12 +82,9 @@ const api = {
   get loaded() {
     return useViewer.getState().loaded;
   },
-  /** The marks of the study: the reader's own, and those of others. */
+  /** The reader's marks on the study. */
   get annotations() {
     return useAnnotations.getState().items;
-  },
-  get othersAnnotations() {
-    return useAnnotations.getState().others;
   },
   get timings() {
     return timings();

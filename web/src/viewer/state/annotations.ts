@@ -1,27 +1,15 @@
-/** The marks of the opened study: the reader's own with undo and redo, and those of others. The renderer follows. */
+/** The reader's marks on the opened study, with undo and redo. The renderer follows. */
 import { create } from 'zustand';
 import type { Annotation } from '../tools/annotations/model';
 
 const UNDO_MAX = 200;
 
-export interface Others {
-  /** A person's name, or of a report its title. */
-  author: string;
-  /** Of the report they were read from; null for marks of another reader that are in no report yet. */
-  sopInstanceUid: string | null;
-  items: Annotation[];
-}
-
-export type SaveState = 'saved' | 'saving' | 'failed' | 'readOnly';
-
 export interface AnnotationsState {
   studyInstanceUid: string;
   items: Annotation[];
-  others: Others[];
   past: Annotation[][];
   future: Annotation[][];
   selected: string | null;
-  saving: SaveState;
   /** A question for a text that the renderer waits for. */
   question: { kind: 'text' | 'length'; answer: (text: string | null) => void } | null;
 }
@@ -29,11 +17,9 @@ export interface AnnotationsState {
 const EMPTY: AnnotationsState = {
   studyInstanceUid: '',
   items: [],
-  others: [],
   past: [],
   future: [],
   selected: null,
-  saving: 'saved',
   question: null,
 };
 
@@ -57,10 +43,6 @@ function change(items: Annotation[], selected: string | null): void {
 
 export function addAnnotation(annotation: Annotation): void {
   change([...getState().items, annotation], annotation.uid);
-}
-
-export function addAnnotations(annotations: Annotation[]): void {
-  change([...getState().items, ...annotations], annotations.at(-1)?.uid ?? null);
 }
 
 export function updateAnnotations(changed: Annotation[]): void {

@@ -38,7 +38,6 @@ export interface Drawn {
   annotationUID: string;
   highlighted?: boolean;
   invalidated?: boolean;
-  isLocked?: boolean;
   isVisible?: boolean;
   metadata: Record<string, unknown> & { toolName: string; referencedImageId?: string };
   data: {
@@ -113,12 +112,7 @@ function handlesOf({ kind, points, controls }: Annotation, geometry: Geometry): 
 }
 
 /** What the tool draws for a mark. */
-export function drawnOf(
-  annotation: Annotation,
-  frame: Frame,
-  drawnUid: string,
-  isLocked: boolean,
-): Drawn | null {
+export function drawnOf(annotation: Annotation, frame: Frame, drawnUid: string): Drawn | null {
   const geometry = geometryOf(frame);
   if (!geometry) return null;
   const { kind, label, textAt, isHidden } = annotation;
@@ -128,7 +122,6 @@ export function drawnOf(
     annotationUID: drawnUid,
     highlighted: false,
     invalidated: true,
-    isLocked,
     isVisible: !isHidden,
     metadata: {
       toolName: TOOL_NAMES[kind],

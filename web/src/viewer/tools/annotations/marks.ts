@@ -37,7 +37,6 @@ import {
   updateAnnotation,
   updateAnnotations,
   useAnnotations,
-  type AnnotationsState,
 } from '../../state/annotations';
 import { isMarking, type PaneId, type Tool, useViewer } from '../../state/store';
 import { changedBy, type Drawn, drawnOf, kindOf, pointsOf, TOOL_NAMES } from './convert';
@@ -213,10 +212,10 @@ function erase(drawnUid: string): void {
   marking.state.removeAnnotation(drawnUid);
 }
 
-function draw(annotation: Annotation, drawnUid: string, isLocked: boolean): void {
+function draw(annotation: Annotation, drawnUid: string): void {
   const frame = findFrame(annotation.sopInstanceUid, annotation.frameNumber);
   if (!frame || applied.get(drawnUid) === annotation) return;
-  const drawn = drawnOf(annotation, frame, drawnUid, isLocked);
+  const drawn = drawnOf(annotation, frame, drawnUid);
   if (!drawn) return;
   if (applied.has(drawnUid)) erase(drawnUid);
   applied.set(drawnUid, annotation);
@@ -224,21 +223,7 @@ function draw(annotation: Annotation, drawnUid: string, isLocked: boolean): void
     drawn as unknown as Parameters<typeof marking.state.addAnnotation>[0],
     String(drawn.metadata.FrameOfReferenceUID),
   );
-  if (isLocked) marking.locking.setAnnotationLocked(drawnUid, true);
   if (annotation.isHidden) marking.visibility.setAnnotationVisibility(drawnUid, false);
-}
-
-/** Marks of others, without those that the reader has too: a report of one's own is not shown twice. */
-export function othersOf({
-  items,
-  others,
-}: AnnotationsState): { drawnUid: string; annotation: Annotation }[] {
-  const own = new Set(items.map(({ uid }) => uid));
-  return others.flatMap(({ sopInstanceUid, author, items: theirs }) =>
-    theirs
-      .filter(({ uid }) => !own.has(uid))
-      .map((annotation) => ({ drawnUid: `${sopInstanceUid ?? author}/${annotation.uid}`, annotation })),
-  );
 }
 
 function follow(): void {
@@ -247,11 +232,7 @@ function follow(): void {
   for (const annotation of state.items) {
     const drawnUid = drawnUidOf(annotation.uid);
     wanted.add(drawnUid);
-    draw(annotation, drawnUid, false);
-  }
-  for (const { drawnUid, annotation } of othersOf(state)) {
-    wanted.add(drawnUid);
-    draw(annotation, drawnUid, true);
+    draw(annotation, drawnUid);
   }
   for (const drawnUid of applied.keys()) {
     if (wanted.has(drawnUid)) continue;
@@ -408,7 +389,7 @@ export function isOnMark(id: PaneId, [x, y]: Point2): boolean {
   if (!element || imageId === undefined) return false;
   return [...applied].some(([drawnUid]) => {
     const drawn = drawnBy(drawnUid);
-    if (!drawn || drawn.isLocked || drawn.isVisible === false) return false;
+    if (!drawn || drawn.isVisible === false) return false;
     if (drawn.metadata.referencedImageId !== imageId) return false;
     const tool = group().getToolInstance(drawn.metadata.toolName) as {
       isPointNearTool: (element: HTMLDivElement, drawn: Drawn, point: Point2, reach: number) => boolean;
@@ -561,9 +542,4 @@ export function removeSelected(): void {
   if (!found) return;
   removeAnnotation(found.uid);
   if (found.kind === 'calibration') remeasureInstance(found.sopInstanceUid);
-}
-
-/** Makes a mark of somebody else one's own, measured here. */
-export function copied(annotation: Annotation): Annotation {
-  return remeasured({ ...annotation, uid: newUid() });
 }
