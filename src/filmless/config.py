@@ -215,6 +215,12 @@ class Settings(BaseSettings):
     cine_frames_max: int = Field(2000, description="Frames of one picture that moves (GIF, MP4).", ge=2)
     cine_side_max: int = Field(1920, description="Longest side of a video made of frames, in pixels.", ge=16, le=4096)
     cine_bytes_max: int = Field(64 << 20, description="Longest video made of frames.", ge=1 << 16)
+    written_references_max: int = Field(
+        2000, description="Instances that an object made by a reader (key images, a state) may be about.", ge=1
+    )
+    written_source_max_bytes: int = Field(
+        64 << 20, description="Longest header, without pixels, that such an object is made from.", ge=1 << 16
+    )
     presentation_marks_max: int = Field(
         10_000, description="Graphic and text objects of a presentation state that is rendered.", ge=1
     )

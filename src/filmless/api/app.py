@@ -20,6 +20,7 @@ from filmless.api import (
     errors,
     events,
     health,
+    objects,
     openings,
     operation,
     peers,
@@ -103,7 +104,7 @@ def create_api(archive: Archive | None) -> FastAPI:
         redirect_slashes=False,
     )
     errors.add_handlers(app)
-    studied = (studies, deletions, uploads)
+    studied = (studies, deletions, uploads, objects)
     in_viewer = (openings, preferences)
     for room in (session, *studied, events, changes, people, peers, operation, health, webhooks, audit, *in_viewer):
         app.include_router(room.router)
