@@ -330,7 +330,7 @@ def test_a_calibration_by_hand_counts_for_all_marks_of_the_image(reader: Page) -
     count = start(reader, "plain", "Shift+L")
     drag(reader, (20.5, 120.5), (60.5, 120.5))
     drawn(reader, count)
-    reader.keyboard.press("Shift+K")
+    reader.keyboard.press("Shift+D")
     drag(reader, (20.5, 150.5), (120.5, 150.5))
     reader.get_by_role("textbox", name="Length of the line in millimetres").fill("250")
     reader.keyboard.press("Enter")

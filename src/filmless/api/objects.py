@@ -1,4 +1,4 @@
-"""What a reader makes of a study: key images. Each is a DICOM object, stored like any instance."""
+"""What a reader makes of a study: key images, presentation states. Each is a DICOM object, stored like any instance."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from fastapi import APIRouter, Path
 from filmless.api.callers import Here, Storer
 from filmless.api.errors import responses
 from filmless.api.models import objects as models
+from filmless.dicom.windowing import Window
+from filmless.reading import presentation_states as states
 from filmless.reading.key_objects import KeyImage, write_key_objects
 from filmless.reading.sources import person_name
 
@@ -32,3 +34,36 @@ def write_key_images(
         author=person_name(principal.name),
     )
     return models.WrittenObject.model_validate(written)
+
+
+@router.post("/studies/{studyInstanceUid}/presentation-states", status_code=201, responses=responses(404))
+def write_presentation_state(
+    archive: Here, principal: Storer, study_instance_uid: StudyUid, body: models.NewPresentationState
+) -> models.WrittenObject:
+    """Keep how images are shown, and what is drawn on them, as a Softcopy Presentation State of the study."""
+    wanted = states.NewState(
+        label=body.label,
+        description=body.description.strip(),
+        images=[KeyImage(each.sop_instance_uid, tuple(each.frame_numbers)) for each in body.images],
+        window=Window(body.window.center, body.window.width, body.window.function) if body.window else None,
+        table=states.Table(body.voi_table.first, body.voi_table.bits, body.voi_table.entries)
+        if body.voi_table
+        else None,
+        is_inverse=body.is_inverse,
+        rotation=body.rotation,
+        is_flipped=body.is_flipped,
+        area=_rectangle(body.area),
+        shutter=_rectangle(body.shutter),
+        graphics=[
+            states.Graphic(each.kind, [(x, y) for x, y in each.points], each.is_filled, each.units)
+            for each in body.graphics
+        ],
+        texts=[states.Words(each.text, (each.anchor[0], each.anchor[1]), each.units) for each in body.texts],
+    )
+    author = person_name(principal.name)
+    written = states.write_presentation_state(archive, principal, study_instance_uid, wanted, author=author)
+    return models.WrittenObject.model_validate(written)
+
+
+def _rectangle(area: models.StateArea | None) -> states.Rectangle | None:
+    return None if area is None else states.Rectangle(area.left, area.top, area.right, area.bottom)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from filmless.access.principal import Principal
 from filmless.archive import Archive
@@ -12,6 +12,10 @@ from filmless.dicom.uids import new_uid
 from filmless.errors import Refused
 from filmless.reading.sources import UTF_8, bare_source, copy_study, find_sources, read_source
 from filmless.reading.writing import KEY_OBJECTS_SERIES_NUMBER, MANUFACTURER, MODEL_NAME, Written, store_object
+from filmless.retrieve.instances import StoredInstance
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 TITLES: Final = {
     "113000": "Of Interest",
@@ -64,34 +68,9 @@ def write_key_objects(
         for number in each.frame_numbers:
             if not 1 <= number <= count:
                 raise Refused(f"the instance {each.sop_instance_uid} has {count} frames, and no frame {number}")
-
-    from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
-    from highdicom.sr import CodedConcept, ObserverContext, PersonObserverIdentifyingAttributes
-    from pydicom.sr.codedict import codes
-
     first, *others = sources.values()
     evidence = [read_source(archive, first), *map(bare_source, others)]
-    content = KeyObjectSelection(
-        document_title=CodedConcept(title, "DCM", TITLES[title]),
-        referenced_objects=[bare_source(each) for each in sources.values()],
-        observer_person_context=ObserverContext(
-            observer_type=codes.DCM.Person,
-            observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=author),
-        ),
-        description=description or None,
-    )
-    document = KeyObjectSelectionDocument(
-        evidence=evidence,
-        content=content,
-        series_instance_uid=new_uid(),
-        series_number=KEY_OBJECTS_SERIES_NUMBER,
-        sop_instance_uid=new_uid(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=MODEL_NAME,
-        series_description=TITLES[title],
-        specific_character_set=UTF_8,
-    )
+    document = _document(evidence, list(sources.values()), title, description, author)
     # Frames are named only of what has several (PS3.3 10.3).
     frames_of = {
         each.sop_instance_uid: list(each.frame_numbers)
@@ -104,3 +83,33 @@ def write_key_objects(
                 reference.ReferencedFrameNumber = numbers
     copy_study(document, evidence[0])
     return store_object(archive, principal, document)
+
+
+def _document(
+    evidence: list[Dataset], sources: list[StoredInstance], title: str, description: str | None, author: str
+) -> Dataset:
+    from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
+    from highdicom.sr import CodedConcept, ObserverContext, PersonObserverIdentifyingAttributes
+    from pydicom.sr.codedict import codes
+
+    content = KeyObjectSelection(
+        document_title=CodedConcept(title, "DCM", TITLES[title]),
+        referenced_objects=[bare_source(each) for each in sources],
+        observer_person_context=ObserverContext(
+            observer_type=codes.DCM.Person,
+            observer_identifying_attributes=PersonObserverIdentifyingAttributes(name=author),
+        ),
+        description=description or None,
+    )
+    return KeyObjectSelectionDocument(
+        evidence=evidence,
+        content=content,
+        series_instance_uid=new_uid(),
+        series_number=KEY_OBJECTS_SERIES_NUMBER,
+        sop_instance_uid=new_uid(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=MODEL_NAME,
+        series_description=TITLES[title],
+        specific_character_set=UTF_8,
+    )

@@ -623,6 +623,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/studies/{studyInstanceUid}/key-objects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write Key Images
+         * @description Keep key images as a Key Object Selection document of the study.
+         */
+        post: operations["writeKeyImages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{studyInstanceUid}/presentation-states": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write Presentation State
+         * @description Keep how images are shown, and what is drawn on them, as a Softcopy Presentation State of the study.
+         */
+        post: operations["writePresentationState"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/studies/{studyInstanceUid}/priors": {
         parameters: {
             query?: never;
@@ -1171,6 +1211,17 @@ export interface components {
             sopInstanceUid?: string | null;
             studyInstanceUid: string;
         };
+        /** @description Key images, and what they are for: a code of CID 7010. */
+        NewKeyObjects: {
+            /** @default  */
+            description: string;
+            images: components["schemas"]["ReferencedImage"][];
+            /**
+             * @default 113000
+             * @example 113000
+             */
+            title: string;
+        };
         /** @description A peer to be. */
         NewPeer: {
             aeTitle: string;
@@ -1187,6 +1238,28 @@ export interface components {
             port?: number | null;
             /** @default false */
             tls: boolean;
+        };
+        /** @description How images are shown: grey values, turn, the part that is seen, what is drawn. */
+        NewPresentationState: {
+            area?: components["schemas"]["StateArea"] | null;
+            /** @default  */
+            description: string;
+            graphics?: components["schemas"]["StateGraphic"][];
+            images: components["schemas"]["ReferencedImage"][];
+            /** @default false */
+            isFlipped: boolean;
+            /** @default false */
+            isInverse: boolean;
+            label: string;
+            /**
+             * @default 0
+             * @enum {integer}
+             */
+            rotation: 0 | 90 | 180 | 270;
+            shutter?: components["schemas"]["StateRectangle"] | null;
+            texts?: components["schemas"]["StateText"][];
+            voiTable?: components["schemas"]["StateTable"] | null;
+            window?: components["schemas"]["StateWindow"] | null;
         };
         /** @description A token to be; without `rights` it may all that its person may. */
         NewToken: {
@@ -1320,6 +1393,12 @@ export interface components {
             /** @enum {string} */
             kind: "procedure" | "modality" | "related_modality" | "anatomy" | "near_anatomy" | "side" | "other_side";
         };
+        /** @description An instance of the study, or some of its frames. */
+        ReferencedImage: {
+            /** @description From 1; none: the whole instance. */
+            frameNumbers?: number[];
+            sopInstanceUid: string;
+        };
         /** @description An instance that was not taken, and why. */
         RefusalRow: {
             /** Format: date-time */
@@ -1405,6 +1484,61 @@ export interface components {
         SignIn: {
             name: string;
             password: string;
+        };
+        /** @description Columns and rows from 1, both ends shown; they may lie beyond the image. */
+        StateArea: {
+            bottom: number;
+            left: number;
+            right: number;
+            top: number;
+        };
+        /** @description A graphic; `points` as PS3.3 C.10.5.1.2 orders them. */
+        StateGraphic: {
+            /** @default false */
+            isFilled: boolean;
+            /** @enum {string} */
+            kind: "POINT" | "POLYLINE" | "INTERPOLATED" | "CIRCLE" | "ELLIPSE";
+            points: number[][];
+            /**
+             * @description PIXEL: the corner of the image is 0,0; DISPLAY: what is shown reaches from 0,0 to 1,1.
+             * @default PIXEL
+             * @enum {string}
+             */
+            units: "PIXEL" | "DISPLAY";
+        };
+        /** @description The part that a rectangular shutter leaves open. */
+        StateRectangle: {
+            bottom: number;
+            left: number;
+            right: number;
+            top: number;
+        };
+        /** @description A VOI LUT: values from `first` on are mapped to `entries` of `bits` bits. */
+        StateTable: {
+            bits: number;
+            entries: number[];
+            first: number;
+        };
+        /** @description Words at a place. */
+        StateText: {
+            anchor: number[];
+            text: string;
+            /**
+             * @description PIXEL: the corner of the image is 0,0; DISPLAY: what is shown reaches from 0,0 to 1,1.
+             * @default PIXEL
+             * @enum {string}
+             */
+            units: "PIXEL" | "DISPLAY";
+        };
+        /** @description A VOI window, in the units of the images' modality values. */
+        StateWindow: {
+            center: number;
+            /**
+             * @default LINEAR
+             * @enum {string}
+             */
+            function: "LINEAR" | "LINEAR_EXACT" | "SIGMOID";
+            width: number;
         };
         /** @description What is kept and what room is left. `conflicts` and `refusals` count what waits for a person. */
         Storage: {
@@ -1616,6 +1750,13 @@ export interface components {
         Webhooks: {
             eventKinds: components["schemas"]["EventKind"][];
             items: components["schemas"]["Webhook"][];
+        };
+        /** @description An object that was made and stored. */
+        WrittenObject: {
+            seriesInstanceUid: string;
+            sopClassUid: string;
+            sopInstanceUid: string;
+            studyInstanceUid: string;
         };
     };
     responses: never;
@@ -4481,6 +4622,184 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Study"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    writeKeyImages: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKeyObjects"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WrittenObject"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    writePresentationState: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPresentationState"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WrittenObject"];
                 };
             };
             /** @description Bad Request */

@@ -3,6 +3,9 @@
  * else afterwards. Nothing here waits for the renderer, whose code is still on its way.
  */
 import { startAnnotations } from '../state/annotations';
+import { forgetBitmaps } from '../overlays/bitmaps';
+import { forgetObjects } from '../overlays/registry';
+import { startObjects } from '../state/objects';
 import { addDisplaySets, openDisplaySet, setSeriesState, startStudy, useViewer } from '../state/store';
 import { DICOMWEB_ROOT, type SeriesSummary } from './dicomweb';
 import { type DisplaySet, splitSeries } from './displaySets';
@@ -122,6 +125,9 @@ export function openStudy(
   const abort = new AbortController();
   startStudy(studyInstanceUid, { isNarrow });
   startAnnotations(studyInstanceUid);
+  startObjects(studyInstanceUid);
+  forgetObjects();
+  forgetBitmaps();
   open(studyInstanceUid, seriesInstanceUid, abort.signal).catch((error: unknown) => {
     if (!abort.signal.aborted) useViewer.setState({ study: { kind: 'failed', failure: asFailure(error) } });
   });

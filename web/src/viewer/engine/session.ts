@@ -10,6 +10,7 @@ import { mark } from '../data/timing';
 import type { Point2 } from '../data/vectors';
 import { isColour } from '../lut/pixels';
 import { automaticWindow, COLOUR_VOI, ownVois, type Range, type Voi, type WindowVoi } from '../lut/voi';
+import { presentedVoi } from '../overlays/registry';
 import {
   changePane,
   type Pane,
@@ -120,8 +121,12 @@ class Session {
     if (voi.kind === 'set') return voi.voi;
     const format = frame.instance.pixels;
     if (format && isColour(format)) return COLOUR_VOI;
+    const stated = voi.kind === 'state' ? presentedVoi(voi.sopInstanceUid, frame) : null;
+    if (stated) return stated;
     const own = ownVois(frame);
-    return own[voi.which] ?? own[0] ?? this.automaticOf(pane.displaySetId ?? '', frame);
+    return (
+      own[voi.kind === 'own' ? voi.which : 0] ?? own[0] ?? this.automaticOf(pane.displaySetId ?? '', frame)
+    );
   }
 
   /** A window from the frame's own values. */

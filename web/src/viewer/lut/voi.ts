@@ -4,7 +4,7 @@
  * Cornerstone knows LINEAR and a sampled sigmoid but no VOI LUT Sequence; all four are computed here and handed to it as
  * the nodes of a transfer function.
  */
-import { type DicomJson, items, numbers, texts } from '../data/dicomJson';
+import { type DicomJson, items, number, numbers, texts } from '../data/dicomJson';
 import { type Frame, lookup } from '../data/frames';
 import { type LookupTable, readTable } from './tables';
 
@@ -40,10 +40,12 @@ const isValidWidth = (shape: WindowShape, width: number): boolean =>
 
 /** The image's own VOI functions, its default first. Tables go before windows (PS3.3 C.11.2.1.1 leaves the choice). */
 export function ownVois(frame: Frame): Voi[] {
-  const isSigned = frame.instance.pixels?.isSigned ?? false;
+  // The input is what the modality transformation gives, which may be negative where the pixels are not (C.11.2.1.1).
+  const canBeNegative =
+    (frame.instance.pixels?.isSigned ?? false) || (number(lookup(frame, '00281052'), '00281052') ?? 0) < 0;
   const withTables = lookup(frame, '00283010');
   const tables = (withTables ? items(withTables, '00283010') : [])
-    .map((item) => readTable(item, isSigned))
+    .map((item) => readTable(item, canBeNegative))
     .filter((table): table is LookupTable => table !== null)
     .map((table): TableVoi => ({ kind: 'table', table, explanation: table.explanation }));
   const group = lookup(frame, '00281050');

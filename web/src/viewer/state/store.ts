@@ -20,7 +20,10 @@ export const isMarking = (tool: Tool): tool is MarkKind => (MARK_KINDS as readon
 
 export type VoiChoice =
   /** One of the image's own, counted from 0. */
-  { kind: 'own'; which: number } | { kind: 'set'; voi: WindowVoi; name: string | null };
+  | { kind: 'own'; which: number }
+  | { kind: 'set'; voi: WindowVoi; name: string | null }
+  /** What a presentation state says of each frame. */
+  | { kind: 'state'; sopInstanceUid: string };
 
 export const OWN_VOI: VoiChoice = { kind: 'own', which: 0 };
 

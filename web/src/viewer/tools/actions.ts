@@ -14,6 +14,7 @@ import { ownVois } from '../lut/voi';
 import { preferencesDialog } from '../prefs/dialog';
 import { chooseView } from '../prefs/view';
 import { presetsOf } from '../prefs/windows';
+import { setApplied, useObjects } from '../state/objects';
 import {
   changePane,
   displaySetOf,
@@ -33,6 +34,7 @@ import {
   visiblePanes,
 } from '../state/store';
 import { leaveMarking, MARK_ACTIONS } from './annotations/actions';
+import { toggleKeyImage } from './objects';
 import { showAutomaticWindow, showPixelsOneToOne, zoomActive } from './withEngine';
 
 export type Group = 'images' | 'window' | 'view' | 'tools' | 'marks' | 'screen';
@@ -128,6 +130,7 @@ function focusNeighbour(step: 1 | -1): void {
 }
 
 export function resetView(pane: PaneId = active()): void {
+  setApplied(pane, null);
   changePane(pane, { presentation: FITTED, voi: OWN_VOI, isInverted: false });
 }
 
@@ -169,6 +172,7 @@ export const ACTIONS: Action[] = [
   },
   { name: 'previousSeries', group: 'images', keys: ['PageUp'], run: () => void openNeighbour(-1) },
   { name: 'nextSeries', group: 'images', keys: ['PageDown'], run: () => void openNeighbour(1) },
+  { name: 'keyImage', group: 'images', keys: ['k'], run: toggleKeyImage },
   { name: 'play', group: 'images', keys: ['Space', 'c'], run: () => playOrPause() },
   { name: 'slower', group: 'images', keys: [','], run: () => stepRate(1 / 1.25) },
   { name: 'faster', group: 'images', keys: ['.'], run: () => stepRate(1.25) },
@@ -235,6 +239,12 @@ export const ACTIONS: Action[] = [
     },
   },
   {
+    name: 'objects',
+    group: 'screen',
+    keys: ['Shift+K'],
+    run: () => useObjects.setState(({ hasPanel }) => ({ hasPanel: !hasPanel })),
+  },
+  {
     name: 'tags',
     group: 'screen',
     keys: ['t'],
@@ -257,6 +267,7 @@ export function stepBack(): boolean {
   if (isMarking(tool)) leaveMarking();
   else if (hasTags) setState({ hasTags: false });
   else if (hasMeasurements) setState({ hasMeasurements: false });
+  else if (useObjects.getState().hasPanel) useObjects.setState({ hasPanel: false });
   else if (maximised) setState({ maximised: null });
   else return false;
   return true;

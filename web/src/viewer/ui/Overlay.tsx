@@ -15,6 +15,7 @@ import type { Voi } from '../lut/voi';
 import { useViewChoice } from '../prefs/view';
 import { type Pane, type PaneId, useViewer } from '../state/store';
 import { engineIfLoaded } from '../tools/withEngine';
+import { Badges } from './Badges';
 import classes from './Overlay.module.css';
 
 interface OverlayProps {
@@ -49,7 +50,14 @@ export function Overlay({ id, stack, hover, isNarrow }: OverlayProps) {
           {!isNarrow && !hidden.includes('patient') && <PatientCorner frame={frame} />}
           {!isSmall && !hidden.includes('study') && <StudyCorner frame={frame} />}
           {!hidden.includes('series') && <SeriesCorner frame={frame} stack={stack} pane={pane} />}
-          <ViewCorner frame={frame} pane={pane} size={{ width, height }} hover={hover} id={id} />
+          <ViewCorner
+            frame={frame}
+            pane={pane}
+            size={{ width, height }}
+            hover={hover}
+            id={id}
+            stack={stack}
+          />
           {width > 0 && !hidden.includes('scale') && (
             <ScaleBar frame={frame} presentation={pane.presentation} size={{ width, height }} />
           )}
@@ -123,7 +131,14 @@ const PRESET_NAMES = ['softTissue', 'lung', 'bone', 'brain', 'liver', 'mediastin
 export const presetLabel = (t: ReturnType<typeof useTexts>, name: string): string =>
   PRESET_NAMES.includes(name) ? t(`presets.${name}` as TextKey) : name;
 
-function ViewCorner(props: { frame: Frame; pane: Pane; size: Size; hover: Point2 | null; id: PaneId }) {
+function ViewCorner(props: {
+  frame: Frame;
+  pane: Pane;
+  size: Size;
+  hover: Point2 | null;
+  id: PaneId;
+  stack: StackDisplaySet;
+}) {
   const t = useTexts();
   const { frame, pane, size } = props;
   const geometry = geometryOf(frame);
@@ -140,6 +155,7 @@ function ViewCorner(props: { frame: Frame; pane: Pane; size: Size; hover: Point2
   return (
     <div className={classes.corner} data-corner="bottom-right">
       {props.hover && <Probe id={props.id} frame={frame} point={props.hover} />}
+      <Badges id={props.id} frame={frame} stack={props.stack} />
       {instance.isLossy && (
         <span className={classes.lossy}>
           {instance.lossyRatio

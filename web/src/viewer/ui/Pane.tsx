@@ -22,6 +22,7 @@ import { listenToGestures } from '../tools/gestures';
 import { loadEngine } from '../tools/withEngine';
 import { CineBar } from './CineBar';
 import { FailureText } from './FailureText';
+import { Layers } from './Layers';
 import { ObjectView } from './ObjectView';
 import { Overlay } from './Overlay';
 import classes from './Pane.module.css';
@@ -167,6 +168,7 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
       <div ref={picture} className={classes.picture} data-viewport={id} />
       {displaySet?.kind === 'stack' && status.kind !== 'failed' && (
         <>
+          <Layers id={id} stack={displaySet} />
           <Overlay id={id} stack={displaySet} hover={hover} isNarrow={isNarrow} />
           {displaySet.frames.length > 1 && <StackSlider id={id} stack={displaySet} />}
           {displaySet.isMultiFrame && displaySet.frames.length > 1 && <CineBar id={id} stack={displaySet} />}

@@ -15,6 +15,7 @@ import {
   Ruler,
   ScanSearch,
   Settings2,
+  Star,
   Tags,
   Text,
   Undo2,
@@ -22,6 +23,7 @@ import {
 import { useBinding } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
 import { useTexts } from '../i18n';
+import { useObjects } from '../state/objects';
 import { NAVIGATION, type Navigation, stackOf, useViewer } from '../state/store';
 import { type Action, action, type ActionName } from '../tools/actions';
 import { LayoutMenu } from './LayoutMenu';
@@ -86,6 +88,7 @@ export function Toolbar() {
   const hasOverlay = useViewer((state) => state.hasOverlay);
   const hasStrip = useViewer((state) => state.hasStrip);
   const hasMeasurements = useViewer((state) => state.hasMeasurements);
+  const hasObjects = useObjects((state) => state.hasPanel);
   const hasTags = useViewer((state) => state.hasTags);
   return (
     <div className={classes.toolbar} role="toolbar" aria-label={t('toolbar')}>
@@ -121,6 +124,7 @@ export function Toolbar() {
         <ActionButton action={action('strip')} icon={PanelLeft} isOn={hasStrip} />
         <ActionButton action={action('overlay')} icon={Text} isOn={hasOverlay} />
         <ActionButton action={action('measurements')} icon={Ruler} isOn={hasMeasurements} />
+        <ActionButton action={action('objects')} icon={Star} isOn={hasObjects} />
         <ActionButton action={action('tags')} icon={Tags} isOn={hasTags} />
         <ActionButton action={action('preferences')} icon={Settings2} />
       </div>

@@ -11,6 +11,7 @@ import { applyViewChoice } from '../prefs/view';
 import { PriorsPanel } from '../priors/PriorsPanel';
 import { usePriors } from '../priors/hanging';
 import { useReadingKeys } from '../priors/useReadingKeys';
+import { useObjects } from '../state/objects';
 import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
 import { loadMarksAfterFirstImage } from '../tools/annotations/loading';
@@ -20,6 +21,7 @@ import { FailureText } from './FailureText';
 import { Grid } from './Grid';
 import { MeasurementPanel } from './MeasurementPanel';
 import { OpeningTimes } from './OpeningTimes';
+import { ObjectsPanel } from './ObjectsPanel';
 import { Strip } from './Strip';
 import { TextPrompt } from './TextPrompt';
 import { TagPanel } from './TagPanel';
@@ -100,6 +102,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
   const hasTags = useViewer((state) => state.hasTags);
   const hasPriors = usePriors((state) => state.isOpen);
   const hasMeasurements = useViewer((state) => state.hasMeasurements);
+  const hasObjects = useObjects((state) => state.hasPanel);
   useSessionCheck();
   useEffect(reportOpening, []);
   useOwnView(isNarrow);
@@ -142,6 +145,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
         </main>
         {hasPriors && <PriorsPanel />}
         {hasMeasurements && <MeasurementPanel />}
+        {hasObjects && <ObjectsPanel />}
         {hasTags && <TagPanel />}
       </div>
       <TextPrompt />

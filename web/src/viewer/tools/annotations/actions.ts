@@ -19,7 +19,7 @@ const KEYS: Record<MarkKind, string> = {
   livewire: 'Shift+W',
   probe: 'Shift+P',
   arrow: 'Shift+T',
-  calibration: 'Shift+K',
+  calibration: 'Shift+D',
 };
 
 export const MARK_ACTION_OF = {

@@ -1,0 +1,30 @@
+import { missingSlices } from '../data/completeness';
+import type { StackDisplaySet } from '../data/displaySets';
+import type { Frame } from '../data/frames';
+import { useTexts } from '../i18n';
+import { findState, keyObjectsOf } from '../overlays/registry';
+import { isFor } from '../overlays/presentationState';
+import { isMarked, useObjects } from '../state/objects';
+import { type PaneId, useViewer } from '../state/store';
+import { isSavedKeyImage } from '../tools/objects';
+import classes from './Badges.module.css';
+
+/** What a reader must know of an image before reading it: that it is derived, that slices are missing, and the like. */
+export function Badges({ id, frame, stack }: { id: PaneId; frame: Frame; stack: StackDisplaySet }) {
+  const t = useTexts();
+  const isNewKey = useObjects((state) => isMarked(state, frame));
+  const applied = useObjects((state) => state.applied[id]);
+  const displaySets = useViewer((state) => state.displaySets);
+  const isKey = isSavedKeyImage(keyObjectsOf(displaySets), frame);
+  const state = findState(applied);
+  const missing = missingSlices(stack);
+  return (
+    <>
+      {isNewKey && <span className={classes.key}>★ {t('pane.markedImage')}</span>}
+      {isKey && <span className={classes.key}>★ {t('pane.keyImage')}</span>}
+      {state && isFor(state, frame) && <span>{t('pane.state', { label: state.label })}</span>}
+      {frame.instance.imageType[0] === 'DERIVED' && <span>{t('pane.derived')}</span>}
+      {missing > 0 && <span className={classes.warning}>{t('pane.incomplete', { count: missing })}</span>}
+    </>
+  );
+}
