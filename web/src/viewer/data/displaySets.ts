@@ -16,6 +16,7 @@ import {
   readInstance,
 } from './frames';
 import type { DicomJson } from './dicomJson';
+import type { Derivation } from './planes';
 import { isVideo, kindOf, type ObjectKind } from './sopClasses';
 import { dot, type Vector3 } from './vectors';
 
@@ -37,6 +38,8 @@ export interface StackDisplaySet extends DisplaySetBase {
   frames: Frame[];
   isMultiFrame: boolean;
   ordering: Ordering;
+  /** Of planes cut from another stack: nothing that the archive holds, so nothing can be saved on them. */
+  derived?: Derivation;
 }
 
 export interface ObjectDisplaySet extends DisplaySetBase {

@@ -10,7 +10,8 @@ export type FailureKind =
   | 'timeout'
   | 'damaged'
   | 'unsupported'
-  | 'noGraphics';
+  | 'noGraphics'
+  | 'graphicsLost';
 
 export class Failure extends Error {
   constructor(

@@ -58,8 +58,17 @@ function start(): void {
     maxWorkerInstances: Math.min(WORKERS_MAX, Math.max(1, cores - 1)),
   });
   registerImageLoader('wadors', loadFrame);
+  registerImageLoader('planes', loadFrame);
   metaData.addProvider(provideMetadata, 10_000);
   cache.setMaxCacheSize(cacheBytes());
+}
+
+/** The GPU context that a viewport is drawn in; several share one. */
+export function contextOf(viewportId: string): number | undefined {
+  const { contextPool } = engine() as unknown as {
+    contextPool?: { getContextIndexForViewport: (id: string) => number | undefined };
+  };
+  return contextPool?.getContextIndexForViewport(viewportId);
 }
 
 let failure: Failure | null = null;

@@ -3,12 +3,25 @@
  * nothing that is not on the screen or behind the same session.
  */
 import { usePreferences } from '@/api/preferences';
-import { canvasToImage, edgeLetters, imageToCanvas } from '../data/orientation';
+import { canvasToImage, edgeLetters, imageToCanvas, type Presentation } from '../data/orientation';
 import { texts } from '../data/dicomJson';
 import { timings } from '../data/timing';
 import type { Point2, Vector3 } from '../data/vectors';
 import { useAnnotations } from '../state/annotations';
-import { PANES, type PaneId, setLayout, stackOf, useViewer, visiblePanes } from '../state/store';
+import {
+  PANES,
+  type PaneId,
+  setLayout,
+  stackOf,
+  useViewer,
+  visiblePanes,
+  setIndex,
+  changePane,
+} from '../state/store';
+import { useSpace } from '../state/space';
+import { linesOf, uptakeAt } from '../ui/SpaceLayer';
+import type { SuvKind } from '../data/suv';
+import { pointAt, setSlab } from './planes';
 import { session, valuesAt } from './session';
 
 function viewport(id: PaneId) {
@@ -32,6 +45,9 @@ function viewport(id: PaneId) {
     letters:
       frame &&
       edgeLetters(frame.plane, texts(frame.instance.dataset, '00200020'), pane.presentation.orientation),
+    slab: stackOf(state, id)?.derived?.slab ?? null,
+    /** The frame on the screen: where it lies, in mm. */
+    place: frame?.plane ?? null,
     camera: () => view?.viewport.getCamera() ?? null,
     /** The modality value of an image pixel, or its red, green and blue. */
     value: (column: number, row: number) => {
@@ -73,6 +89,29 @@ const api = {
     return useViewer.getState().layout;
   },
   setLayout,
+  scrollTo: setIndex,
+  present: (id: PaneId, change: Partial<Presentation>) =>
+    changePane(id, ({ presentation }) => ({ presentation: { ...presentation, ...change } })),
+  pointAt,
+  /** Takes the GPU context of a viewport away, as a driver does. */
+  loseContext: (id: PaneId) => {
+    const drawing = session.views.get(id)?.viewport.getRenderingEngine() as unknown as {
+      getOffscreenMultiRenderWindow: (viewportId: string) => {
+        getOpenGLRenderWindow: () => { get3DContext: () => WebGL2RenderingContext };
+      };
+    };
+    const window = drawing.getOffscreenMultiRenderWindow(id).getOpenGLRenderWindow();
+    window.get3DContext().getExtension('WEBGL_lose_context')?.loseContext();
+  },
+  slab: setSlab,
+  space: useSpace,
+  lines: (id: PaneId) => linesOf(useViewer.getState(), useSpace.getState(), id),
+  uptake: (id: PaneId, point: Point2, kind: SuvKind) => {
+    const state = useViewer.getState();
+    const stack = stackOf(state, id);
+    const frame = stack?.frames[state.panes[id].shown ?? -1];
+    return stack && frame ? uptakeAt(id, point, stack, frame, useSpace.getState().fusion, kind) : null;
+  },
   get series() {
     return useViewer.getState().series;
   },

@@ -9,6 +9,7 @@ import { asFailure, Failure } from '../data/errors';
 import { takeFrame } from '../data/frameBytes';
 import { type Frame, frameNumberOf, lookup, type PixelFormat } from '../data/frames';
 import { mark } from '../data/timing';
+import { PLANES_PREFIX } from '../data/planes';
 import { readPalette } from '../lut/palette';
 import {
   isColour,
@@ -79,6 +80,27 @@ async function valuesOf(frame: Frame, format: PixelFormat, signal?: AbortSignal)
   return { data: grey.values, min: grey.min, max: grey.max, components: 1 };
 }
 
+/** Makes the values of a frame that is cut from a volume. */
+export type MakeValues = (frame: Frame) => Promise<Types.PixelDataTypedArray>;
+
+let makeDerived: MakeValues | null = null;
+
+export const deriveBy = (make: MakeValues): void => {
+  makeDerived = make;
+};
+
+async function derivedValues(frame: Frame): Promise<Values | null> {
+  if (!makeDerived || !frame.imageId.startsWith(PLANES_PREFIX)) return null;
+  const data = await makeDerived(frame);
+  let min = Infinity;
+  let max = -Infinity;
+  for (const value of data) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  return { data, min, max, components: 1 };
+}
+
 export async function createImage(imageId: string, signal?: AbortSignal): Promise<Types.IImage> {
   const frame = frameOf(imageId);
   const format = frame?.instance.pixels;
@@ -86,7 +108,7 @@ export async function createImage(imageId: string, signal?: AbortSignal): Promis
   const started = performance.now();
   let values: Values;
   try {
-    values = await valuesOf(frame, format, signal);
+    values = (await derivedValues(frame)) ?? (await valuesOf(frame, format, signal));
   } catch (error) {
     throw asFailure(error);
   }

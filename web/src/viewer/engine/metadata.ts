@@ -13,6 +13,10 @@ export function registerFrames(list: Frame[]): void {
   for (const frame of list) frames.set(frame.imageId, frame);
 }
 
+export function unregisterFrames(list: Frame[]): void {
+  for (const frame of list) frames.delete(frame.imageId);
+}
+
 export function forgetFrames(): void {
   frames.clear();
 }

@@ -2,12 +2,13 @@
 import { cache, Enums, eventTarget, type Types } from '@cornerstonejs/core';
 import { advance, RATE_WITHOUT_DATA, rateFromData } from '../data/cine';
 import type { StackDisplaySet } from '../data/displaySets';
-import { asFailure, withTimeout } from '../data/errors';
+import { asFailure, Failure, withTimeout } from '../data/errors';
 import { type Frame, frameNumberOf } from '../data/frames';
 import { canvasToImage } from '../data/orientation';
 import { interleaved, LoadQueue, nearestFirst } from '../data/prefetch';
+import { valueAt } from '../data/reslice';
 import { mark } from '../data/timing';
-import type { Point2 } from '../data/vectors';
+import type { Point2, Vector3 } from '../data/vectors';
 import { isColour } from '../lut/pixels';
 import { automaticWindow, COLOUR_VOI, ownVois, type Range, type Voi, type WindowVoi } from '../lut/voi';
 import { presentedVoi } from '../overlays/registry';
@@ -21,10 +22,11 @@ import {
   type ViewerState,
   visiblePanes,
 } from '../state/store';
-import { cacheBytes, engine } from './cornerstone';
+import { cacheBytes, contextOf, engine } from './cornerstone';
 import { createImage, rescaleOf } from './frameLoader';
-import { forgetFrames, registerFrames } from './metadata';
+import { forgetFrames, registerFrames, unregisterFrames } from './metadata';
 import { type Look, StackView } from './StackView';
+import { forgetVolumes, volumeIfReady } from './volumes';
 
 const LOADS_AT_ONCE = 6;
 const LOADS_RESERVED = 2;
@@ -77,6 +79,7 @@ class Session {
   private playingSince = new Map<PaneId, number>();
   private animation = 0;
   private resizing = 0;
+  private hasLostContext = false;
   private progressTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts the renderer, or says why it cannot. */
@@ -99,9 +102,14 @@ class Session {
     return values && { column, row, values };
   }
 
+  /** How the image on the screen of a viewport is shown. */
+  lookShown(id: PaneId): Look | null {
+    const frame = this.views.get(id)?.shownFrame;
+    return frame ? this.lookOf(id, frame) : null;
+  }
+
   attach(id: PaneId, element: HTMLDivElement): () => void {
-    const view = new StackView(id, element, this.handleRendered);
-    this.views.set(id, view);
+    this.views.set(id, new StackView(id, element, this.handleRendered));
     this.start();
     for (const listener of this.attachListeners) listener(id);
     const observer = new ResizeObserver(() => this.resizeSoon());
@@ -109,8 +117,9 @@ class Session {
     this.pursue(id);
     return () => {
       observer.disconnect();
+      // Not the one made here: a lost context may have replaced it.
+      this.views.get(id)?.destroy();
       this.views.delete(id);
-      view.destroy();
       if (this.views.size === 0) this.stop();
     };
   }
@@ -174,6 +183,7 @@ class Session {
     if (this.stopFollowing) return;
     mark('engineReady');
     eventTarget.addEventListener(Events.IMAGE_CACHE_IMAGE_REMOVED, this.handleRemoved);
+    eventTarget.addEventListener(Events.WEBGL_CONTEXT_LOST, this.handleContextLost);
     this.stopFollowing = useViewer.subscribe((now, before) => this.follow(now, before));
   }
 
@@ -185,6 +195,8 @@ class Session {
     clearTimeout(this.planTimer);
     clearTimeout(this.progressTimer);
     eventTarget.removeEventListener(Events.IMAGE_CACHE_IMAGE_REMOVED, this.handleRemoved);
+    eventTarget.removeEventListener(Events.WEBGL_CONTEXT_LOST, this.handleContextLost);
+    this.hasLostContext = false;
     this.queue.close();
     this.queue = this.createQueue();
     this.playingSince.clear();
@@ -192,6 +204,7 @@ class Session {
     this.known.clear();
     this.loadedNow.clear();
     this.displaySetsOfImage.clear();
+    forgetVolumes();
     cache.purgeCache();
     forgetFrames();
   }
@@ -201,7 +214,9 @@ class Session {
       const pane = now.panes[id];
       const was = before.panes[id];
       if (pane === was) continue;
-      if (
+      if (pane.attempt !== was.attempt && this.hasLostContext) {
+        this.rebuild();
+      } else if (
         pane.displaySetId !== was.displaySetId ||
         pane.index !== was.index ||
         pane.attempt !== was.attempt
@@ -226,6 +241,30 @@ class Session {
     for (const frame of stack.frames) this.displaySetsOfImage.set(frame.imageId, stack.id);
   }
 
+  /** The viewports drawn in a context that the GPU took away say so; those of other contexts go on. */
+  private readonly handleContextLost = (event: Event): void => {
+    const { contextIndex } = (event as CustomEvent<{ contextIndex: number }>).detail;
+    this.hasLostContext = true;
+    for (const id of this.views.keys()) {
+      if (contextOf(id) === contextIndex)
+        changePane(id, {
+          status: { kind: 'failed', failure: new Failure('graphicsLost') },
+          isPlaying: false,
+        });
+    }
+  };
+
+  /** A new renderer in place of one that lost a context. */
+  private rebuild(): void {
+    this.hasLostContext = false;
+    const elements = [...this.views].map(([id, { element }]) => ({ id, element }));
+    for (const view of this.views.values()) view.destroy();
+    engine().destroy();
+    for (const { id, element } of elements)
+      this.views.set(id, new StackView(id, element, this.handleRendered));
+    for (const { id } of elements) this.pursue(id);
+  }
+
   /** Brings the wanted frame of a pane to the screen. */
   private pursue(id: PaneId): void {
     const state = useViewer.getState();
@@ -246,10 +285,52 @@ class Session {
       return;
     }
     if (state.panes[id].status.kind !== 'loading') changePane(id, { status: { kind: 'loading' } });
-    this.queue.want(frame.imageId).then(
+    const arriving = stack.derived ? this.derive(id, stack, index) : this.queue.want(frame.imageId);
+    arriving.then(
       () => this.handleArrived(id, stack, index),
       (error: unknown) => this.handleFailed(id, stack, index, error),
     );
+  }
+
+  /** Makes a plane that is still wanted when its turn comes; those passed by in scrolling are not made. */
+  private async derive(id: PaneId, stack: StackDisplaySet, index: number): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    const pane = useViewer.getState().panes[id];
+    if (pane.displaySetId === stack.id && pane.index === index) await this.makeReady(stack, index);
+  }
+
+  /** Makes a plane cut from a volume. Not by the queue, whose loads the volume itself waits for. */
+  async makeReady(stack: StackDisplaySet, index: number): Promise<void> {
+    const imageId = stack.frames[index]?.imageId;
+    if (imageId === undefined) return;
+    this.register(stack);
+    if (cache.isLoaded(imageId)) return;
+    const image = await createImage(imageId);
+    if (this.known.has(stack.id) && !cache.isLoaded(imageId)) cache.putImageSync(imageId, image);
+  }
+
+  /** The values of a frame, loaded before whatever nobody waits for. */
+  async pixelsOf(stack: StackDisplaySet, imageId: string): Promise<Types.PixelDataTypedArray> {
+    this.register(stack);
+    const image = cache.getImage(imageId) ?? (await this.queue.want(imageId));
+    return image.getPixelData();
+  }
+
+  /** A volume's value at a point of the patient; null outside, and before it is here. */
+  valueOfVolume(displaySetId: string, world: Vector3): number | null {
+    const volume = volumeIfReady(displaySetId);
+    return volume && valueAt(volume, world);
+  }
+
+  /** Drops all that is kept of planes that are not shown any more. */
+  forgetStack(stack: StackDisplaySet): void {
+    if (!this.known.delete(stack.id)) return;
+    for (const { imageId } of stack.frames) {
+      this.displaySetsOfImage.delete(imageId);
+      if (cache.isLoaded(imageId)) cache.removeImageLoadObject(imageId);
+    }
+    unregisterFrames(stack.frames);
+    this.automatic.delete(stack.id);
   }
 
   private handleArrived(id: PaneId, stack: StackDisplaySet, index: number): void {
@@ -341,7 +422,8 @@ class Session {
     const budget = (cacheBytes() * AHEAD_SHARE) / Math.max(1, visible.length);
     const lists = order.map((id) => {
       const stack = stackOf(state, id);
-      if (!stack) return [];
+      // Planes cost no waiting but the processor, which the viewport in use needs.
+      if (!stack || stack.derived) return [];
       const { index, shown } = state.panes[id];
       const format = stack.representative.pixels;
       const frameBytes = format ? format.rows * format.columns * (isColour(format) ? 3 : 2) : 1;

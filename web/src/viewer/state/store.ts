@@ -4,6 +4,7 @@ import type { SeriesSummary } from '../data/dicomweb';
 import type { DisplaySet, StackDisplaySet } from '../data/displaySets';
 import type { Failure } from '../data/errors';
 import type { PatientAndStudy } from '../data/frames';
+import { hungOrientation } from '../data/mammography';
 import { FITTED, type Presentation } from '../data/orientation';
 import type { Voi, WindowVoi } from '../lut/voi';
 import { MARK_KINDS, type MarkKind } from '../tools/annotations/model';
@@ -11,7 +12,7 @@ import { type Layout, LAYOUTS, type PaneId, PANES, panesOf } from './layout';
 
 export { type Layout, LAYOUTS, type PaneId, PANES, panesOf };
 
-export const NAVIGATION = ['window', 'scroll', 'pan', 'zoom'] as const;
+export const NAVIGATION = ['window', 'scroll', 'pan', 'zoom', 'region', 'magnify', 'crosshair'] as const;
 export type Navigation = (typeof NAVIGATION)[number];
 /** What the left button or one finger does. */
 export type Tool = Navigation | MarkKind;
@@ -167,6 +168,7 @@ export function openDisplaySet(pane: PaneId, displaySetId: string): void {
   changePane(pane, (before) => ({
     ...EMPTY_PANE,
     displaySetId,
+    presentation: { ...FITTED, orientation: hungOrientation(opened) },
     status: opened.kind === 'stack' ? { kind: 'loading' } : { kind: 'ready' },
     attempt: before.attempt + 1,
   }));
@@ -214,7 +216,9 @@ function filled(state: ViewerState, layout: Layout): Partial<ViewerState> {
   for (const id of panesOf(layout)) {
     if (panes[id].displaySetId !== null) continue;
     const set = next.shift();
-    if (set) panes[id] = { ...EMPTY_PANE, displaySetId: set.id, status: { kind: 'loading' } };
+    if (!set) continue;
+    const presentation = { ...FITTED, orientation: hungOrientation(set) };
+    panes[id] = { ...EMPTY_PANE, displaySetId: set.id, presentation, status: { kind: 'loading' } };
   }
   return { panes };
 }

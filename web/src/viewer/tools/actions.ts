@@ -1,5 +1,6 @@
 /** What the reader can do, by name: the toolbar, the keys and the cheat sheet all read this list. */
 import { rateFromData, RATE_MAX, RATE_MIN, RATE_WITHOUT_DATA } from '../data/cine';
+import { hungOrientation } from '../data/mammography';
 import { ensureSeries } from '../data/opening';
 import type texts from '../i18n/en.json';
 import {
@@ -15,6 +16,7 @@ import { preferencesDialog } from '../prefs/dialog';
 import { chooseView } from '../prefs/view';
 import { presetsOf } from '../prefs/windows';
 import { setApplied, useObjects } from '../state/objects';
+import { useSpace } from '../state/space';
 import {
   changePane,
   displaySetOf,
@@ -35,6 +37,18 @@ import {
 } from '../state/store';
 import { leaveMarking, MARK_ACTIONS } from './annotations/actions';
 import { toggleKeyImage } from './objects';
+import {
+  changeSlab,
+  linkByHand,
+  nextSlabMode,
+  showTrueSize,
+  straightenPlanes,
+  toggleFusion,
+  toggleLink,
+  togglePlanes,
+  toggleReferenceLines,
+  turnBy,
+} from './spatial';
 import { showAutomaticWindow, showPixelsOneToOne, zoomActive } from './withEngine';
 
 export type Group = 'images' | 'window' | 'view' | 'tools' | 'marks' | 'screen';
@@ -131,7 +145,8 @@ function focusNeighbour(step: 1 | -1): void {
 
 export function resetView(pane: PaneId = active()): void {
   setApplied(pane, null);
-  changePane(pane, { presentation: FITTED, voi: OWN_VOI, isInverted: false });
+  const orientation = hungOrientation(displaySetOf(getState(), pane) ?? undefined);
+  changePane(pane, { presentation: { ...FITTED, orientation }, voi: OWN_VOI, isInverted: false });
 }
 
 export function fitView(pane: PaneId = active()): void {
@@ -194,6 +209,13 @@ export const ACTIONS: Action[] = [
 
   { name: 'fit', group: 'view', keys: ['f', '='], run: () => fitView() },
   { name: 'oneToOne', group: 'view', keys: ['Shift+F'], run: () => void showPixelsOneToOne(active()) },
+  { name: 'trueSize', group: 'view', keys: ['Shift+Z'], run: () => void showTrueSize() },
+  {
+    name: 'measureScreen',
+    group: 'view',
+    keys: [],
+    run: () => useSpace.setState({ isCalibrating: true }),
+  },
   { name: 'zoomIn', group: 'view', keys: ['+', 'Shift++'], run: () => void zoomActive(active(), 1.25) },
   { name: 'zoomOut', group: 'view', keys: ['-'], run: () => void zoomActive(active(), 1 / 1.25) },
   { name: 'rotateRight', group: 'view', keys: ['r'], run: turn(rotatedRight) },
@@ -207,6 +229,9 @@ export const ACTIONS: Action[] = [
   { name: 'toolScroll', group: 'tools', keys: ['s'], run: chooseTool('scroll') },
   { name: 'toolPan', group: 'tools', keys: ['p'], run: chooseTool('pan') },
   { name: 'toolZoom', group: 'tools', keys: ['z'], run: chooseTool('zoom') },
+  { name: 'toolRegion', group: 'tools', keys: ['Shift+V'], run: chooseTool('region') },
+  { name: 'toolCrosshair', group: 'tools', keys: ['x'], run: chooseTool('crosshair') },
+  { name: 'toolMagnify', group: 'tools', keys: ['Shift+X'], run: chooseTool('magnify') },
 
   ...MARK_ACTIONS,
 
@@ -217,6 +242,19 @@ export const ACTIONS: Action[] = [
   { name: 'layout2x3', group: 'screen', keys: ['Shift+Digit5'], run: chooseLayout('2x3') },
   { name: 'layout3x3', group: 'screen', keys: ['Shift+Digit6'], run: chooseLayout('3x3') },
   { name: 'layout4x4', group: 'screen', keys: ['Shift+Digit7'], run: chooseLayout('4x4') },
+  { name: 'linkPlace', group: 'screen', keys: ['g'], run: () => toggleLink('place') },
+  { name: 'linkByHand', group: 'screen', keys: ['Shift+G'], run: linkByHand },
+  { name: 'linkWindow', group: 'screen', keys: ['Alt+g'], run: () => toggleLink('window') },
+  { name: 'linkView', group: 'screen', keys: ['Alt+Shift+G'], run: () => toggleLink('view') },
+  { name: 'referenceLines', group: 'screen', keys: ['Shift+I'], run: toggleReferenceLines },
+  { name: 'planes', group: 'screen', keys: ['q'], run: () => void togglePlanes() },
+  { name: 'turnLeft', group: 'screen', keys: ['Alt+,'], run: () => void turnBy(-5) },
+  { name: 'turnRight', group: 'screen', keys: ['Alt+.'], run: () => void turnBy(5) },
+  { name: 'straighten', group: 'screen', keys: ['Alt+0'], run: () => void straightenPlanes() },
+  { name: 'thinner', group: 'screen', keys: ['Alt+-'], run: () => void changeSlab(-2) },
+  { name: 'thicker', group: 'screen', keys: ['Alt++', 'Alt+='], run: () => void changeSlab(2) },
+  { name: 'slabMode', group: 'screen', keys: ['Alt+m'], run: () => void nextSlabMode() },
+  { name: 'fusion', group: 'screen', keys: ['j'], run: () => void toggleFusion() },
   { name: 'maximise', group: 'screen', keys: ['m'], run: () => toggleMaximised(active()) },
   { name: 'previousViewport', group: 'screen', keys: ['['], run: () => focusNeighbour(-1) },
   { name: 'nextViewport', group: 'screen', keys: [']'], run: () => focusNeighbour(1) },

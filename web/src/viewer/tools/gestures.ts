@@ -61,7 +61,7 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
     if (tool === 'window') handlers.window(dx, dy);
     else if (tool === 'pan') handlers.pan(dx, dy);
     else if (tool === 'zoom') handlers.zoom(ZOOM_PER_PIXEL ** -dy, dragAnchor);
-    else {
+    else if (tool === 'scroll') {
       const perImage = handlers.pixelsPerImage();
       scrollRest += dy;
       const steps = Math.trunc(scrollRest / perImage);

@@ -26,6 +26,7 @@ import { Layers } from './Layers';
 import { ObjectView } from './ObjectView';
 import { Overlay } from './Overlay';
 import classes from './Pane.module.css';
+import { SpaceLayer } from './SpaceLayer';
 import { StackSlider } from './StackSlider';
 import { draggedItem, putDown } from './dragging';
 
@@ -169,6 +170,7 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
       {displaySet?.kind === 'stack' && status.kind !== 'failed' && (
         <>
           <Layers id={id} stack={displaySet} />
+          <SpaceLayer id={id} stack={displaySet} section={section} hover={hover} />
           <Overlay id={id} stack={displaySet} hover={hover} isNarrow={isNarrow} />
           {displaySet.frames.length > 1 && <StackSlider id={id} stack={displaySet} />}
           {displaySet.isMultiFrame && displaySet.frames.length > 1 && <CineBar id={id} stack={displaySet} />}

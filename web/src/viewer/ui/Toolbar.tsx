@@ -2,6 +2,7 @@ import { ActionIcon, Tooltip } from '@mantine/core';
 import {
   ArrowDownUp,
   Contrast,
+  Crosshair,
   Eclipse,
   FlipHorizontal2,
   FlipVertical2,
@@ -16,9 +17,11 @@ import {
   ScanSearch,
   Settings2,
   Star,
+  SquareDashedMousePointer,
   Tags,
   Text,
   Undo2,
+  ZoomIn,
 } from 'lucide-react';
 import { useBinding } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
@@ -28,6 +31,8 @@ import { NAVIGATION, type Navigation, stackOf, useViewer } from '../state/store'
 import { type Action, action, type ActionName } from '../tools/actions';
 import { LayoutMenu } from './LayoutMenu';
 import { MarkMenu } from './MarkMenu';
+import { PlanesMenu } from './PlanesMenu';
+import { SpaceMenu } from './SpaceMenu';
 import classes from './Toolbar.module.css';
 import { WindowMenu } from './WindowMenu';
 
@@ -36,6 +41,9 @@ const TOOL_ICONS: Record<Navigation, LucideIcon> = {
   scroll: ArrowDownUp,
   pan: Hand,
   zoom: ScanSearch,
+  region: SquareDashedMousePointer,
+  magnify: ZoomIn,
+  crosshair: Crosshair,
 };
 interface ActionButtonProps {
   action: Action;
@@ -77,6 +85,9 @@ const TOOL_ACTIONS: Record<Navigation, ActionName> = {
   scroll: 'toolScroll',
   pan: 'toolPan',
   zoom: 'toolZoom',
+  region: 'toolRegion',
+  magnify: 'toolMagnify',
+  crosshair: 'toolCrosshair',
 };
 
 export function Toolbar() {
@@ -119,6 +130,8 @@ export function Toolbar() {
       <div className={classes.group}>
         <ActionButton action={action('play')} icon={Play} isOn={isPlaying} isDisabled={!canPlay} />
         <LayoutMenu />
+        <SpaceMenu />
+        <PlanesMenu />
       </div>
       <div className={classes.group}>
         <ActionButton action={action('strip')} icon={PanelLeft} isOn={hasStrip} />

@@ -16,12 +16,15 @@ import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
 import { loadMarksAfterFirstImage } from '../tools/annotations/loading';
 import { loadEngine } from '../tools/withEngine';
+import { listenToLinks } from '../tools/links';
 import { BottomBar } from './BottomBar';
 import { FailureText } from './FailureText';
+import { CalibrationDialog } from './CalibrationDialog';
 import { Grid } from './Grid';
 import { MeasurementPanel } from './MeasurementPanel';
 import { OpeningTimes } from './OpeningTimes';
 import { ObjectsPanel } from './ObjectsPanel';
+import { NoticeBar } from './SpaceMenu';
 import { Strip } from './Strip';
 import { TextPrompt } from './TextPrompt';
 import { TagPanel } from './TagPanel';
@@ -107,6 +110,19 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
   useEffect(reportOpening, []);
   useOwnView(isNarrow);
   useReadingKeys(onStudy);
+  useEffect(listenToLinks, []);
+  useEffect(() => {
+    if (engine !== true) return undefined;
+    let stop: (() => void) | null = null;
+    let isGone = false;
+    void import('../engine/planes').then(({ listenToPlanes }) => {
+      if (!isGone) stop = listenToPlanes();
+    });
+    return () => {
+      isGone = true;
+      stop?.();
+    };
+  }, [engine]);
 
   useHotkeys([
     ...ACTIONS.map(({ name, group, keys, run }) => ({
@@ -137,6 +153,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
       <div className={classes.body}>
         {hasStrip && <Strip isNarrow={isNarrow} />}
         <main className={classes.main} aria-label={t('strip.title')}>
+          <NoticeBar />
           {failure ? (
             <FailureText failure={failure} onRetry={failure.kind === 'noGraphics' ? null : onRetry} />
           ) : (
@@ -149,6 +166,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
         {hasTags && <TagPanel />}
       </div>
       <TextPrompt />
+      <CalibrationDialog />
       {isNarrow && <BottomBar />}
       <footer className={classes.notice}>
         {t('notice')}
