@@ -267,11 +267,18 @@ function collect(): void {
 }
 
 let collecting: ReturnType<typeof setTimeout> | undefined;
+let isHeld = false;
+
+/** While something is pulled, where it is now is no step of its own: the release tells the whole of it. */
+function hold(): void {
+  isHeld = true;
+}
 
 /** After the tools have heard of the same event, and after the outline was drawn that a handle pulls. */
-function collectSoon(): void {
+function release(): void {
+  isHeld = false;
   clearTimeout(collecting);
-  collecting = setTimeout(() => requestAnimationFrame(collect), 30);
+  collecting = setTimeout(() => requestAnimationFrame(() => isHeld || collect()), 30);
 }
 
 const annotationOf = (event: Event): Drawn =>
@@ -372,7 +379,8 @@ export function start(): void {
   session.attachListeners.add((id) => enable(id, true));
   eventTarget.addEventListener(ANNOTATION_COMPLETED, handleCompleted);
   eventTarget.addEventListener(ANNOTATION_SELECTION_CHANGE, handleSelection);
-  for (const type of ['mouseup', 'touchend', 'touchcancel']) window.addEventListener(type, collectSoon, true);
+  for (const type of ['mousedown', 'touchstart']) window.addEventListener(type, hold, true);
+  for (const type of ['mouseup', 'touchend', 'touchcancel']) window.addEventListener(type, release, true);
   useAnnotations.subscribe(follow);
   useViewer.subscribe((now, before) => {
     if (now.tool !== before.tool) chooseTool(now.tool, before.tool);
