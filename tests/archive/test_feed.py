@@ -193,7 +193,7 @@ def test_the_table_of_names_has_every_event_that_the_code_publishes_and_no_other
 
     import filmless
 
-    call = re.compile(r"(?:publish|_tell\w*|Coalescer)\([^()]*?[ (]f?\"([\w{}.]+)\"")
+    call = re.compile(r"(?:publish\w*|_tell\w*|Coalescer)\([^()]*?[ (]f?\"([\w{}.]+)\"")
     sources = Path(filmless.__file__).parent.rglob("*.py")
     written = {name for path in sources for name in call.findall(path.read_text(encoding="utf-8"))}
     levels = ("study", "series", "instance")
