@@ -35,10 +35,6 @@ def voi(page: Page) -> dict[str, Any]:
     return dict(page.evaluate("() => window.__filmless.viewer.viewport('pane1').voi"))
 
 
-def viewed(page: Page, pane: str = "pane1") -> Any:
-    return page.evaluate("(pane) => window.__filmless.viewer.viewport(pane)", pane)
-
-
 def saved(page: Page, name: str, wanted: Any) -> None:
     """Wait until the server has a preference."""
     until(lambda: page.evaluate(PREFERENCES).get(name) == wanted)
