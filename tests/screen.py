@@ -75,6 +75,11 @@ class ScreenServer(RunningServer):
             results = self.call("POST", "/uploads?name=test.dcm", make.part10(ds))["results"]
             assert [result["outcome"] for result in results] == ["stored"], results
 
+    def forget_preferences(self) -> None:
+        """Let the administrator be as on the first day: what one test arranged is not there in the next."""
+        for name in self.call("GET", "/preferences")["values"]:
+            self.call("DELETE", f"/preferences/{name}")
+
     def add_person(self, name: str, role: str, password: str = PASSWORD) -> int:
         """Make a person; return the id."""
         person = {"name": name, "role": role, "password": password, "displayName": name.title()}

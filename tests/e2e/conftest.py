@@ -61,6 +61,7 @@ def open_page(screen_server: ScreenServer, browser: Browser, admin_cookies: list
     yield opened
     for context in contexts:
         context.close()
+    screen_server.forget_preferences()
     assert complaints == []
 
 

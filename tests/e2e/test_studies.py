@@ -58,7 +58,7 @@ def test_every_filter_stands_in_the_address_and_comes_off(open_page: OpenPage, s
     page = open_page("/?accession=FILTER-1")
     expect(page.locator("[data-study]")).to_have_count(2)
     page.get_by_role("button", name="All modalities").click()
-    page.get_by_text("US", exact=True).last.click()
+    page.get_by_label("Modality", exact=True).locator("label", has_text=re.compile("^US$")).click()
     page.keyboard.press("Escape")
     expect(page.locator("[data-study]")).to_have_count(1)
     expect(row(page, "Filter, Us")).to_be_visible()

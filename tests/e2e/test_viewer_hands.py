@@ -86,7 +86,9 @@ def test_keys_mouse_and_windows_follow_the_person(open_page: OpenPage, screen_se
     other.keyboard.press("f")
     other.wait_for_function("() => window.__filmless.viewer.viewport('pane1').isInverted")
     # Nobody else has them.
-    assert screen_server.call("GET", "/preferences") == {"values": {}}
+    screen_server.add_person("unhandy", "radiologist")
+    nobody = open_page("/", name="unhandy")
+    assert nobody.evaluate(PREFERENCES) == {}
 
 
 def test_the_next_study_of_the_list_is_warm_and_opens_without_reload(
