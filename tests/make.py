@@ -36,6 +36,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 MULTI_FRAME_WORD = "1.2.840.10008.5.1.4.1.1.7.3"
 MULTI_FRAME_COLOR = "1.2.840.10008.5.1.4.1.1.7.4"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+WHOLE_SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
 
 _numbers = itertools.count(1)
@@ -198,6 +199,25 @@ def segmentation(frames: int = 3, rows: int = 3, columns: int = 3, **overrides: 
         packed[i // 8] |= 1 << i % 8
     ds.PixelData = bytes(packed) + (b"\0" if len(packed) % 2 else b"")
     ds["PixelData"].VR = "OB"
+    return _set(ds, overrides)
+
+
+def tiled_full(**overrides: Any) -> Dataset:
+    """A whole slide of 3 x 2 tiles in 2 focal planes and 2 optical paths, whose frames say their place by number only."""
+    ds = multi_frame(24)
+    ds.SOPClassUID, ds.Modality, ds.DimensionOrganizationType = WHOLE_SLIDE, "SM", "TILED_FULL"
+    del ds.FrameTime, ds.FrameIncrementPointer
+    ds.TotalPixelMatrixColumns, ds.TotalPixelMatrixRows, ds.TotalPixelMatrixFocalPlanes = 11, 7, 2
+    ds.ImageOrientationSlide = [0, -1, 0, -1, 0, 0]
+    measures, origin, shared = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SpacingBetweenSlices = [0.0005, 0.00025], 0.002
+    origin.XOffsetInSlideCoordinateSystem, origin.YOffsetInSlideCoordinateSystem = "20.5", "40.25"
+    shared.PixelMeasuresSequence = [measures]
+    ds.SharedFunctionalGroupsSequence, ds.TotalPixelMatrixOriginSequence = [shared], [origin]
+    paths = [Dataset(), Dataset()]
+    for path, name in zip(paths, ("DAPI", "FITC"), strict=True):
+        path.OpticalPathIdentifier = name
+    ds.OpticalPathSequence, ds.NumberOfOpticalPaths = paths, 2
     return _set(ds, overrides)
 
 

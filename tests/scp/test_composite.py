@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from highdicom.spatial import iter_tiled_full_frame_data
 from pydicom import Dataset, dcmread
 from pynetdicom import AE, build_role, evt
 
@@ -179,6 +180,53 @@ def test_frames_of_one_bit_are_joined_without_padding(door: Door, archive: Archi
     assert made.NumberOfFrames == 2
 
 
+def test_tiles_say_themselves_where_they_lie_once_others_are_gone(door: Door, archive: Archive) -> None:
+    source = make.tiled_full()
+    put(archive, source)
+    numbers = [2, 9, 18, 24]
+    _, _, kept = get(door, naming("FRAME", source.SOPInstanceUID, simple=numbers), (make.WHOLE_SLIDE, EXPLICIT_LE))
+    (made,) = map(read, kept)
+    assert made.DimensionOrganizationType == "TILED_SPARSE"
+    assert made.PixelData == b"".join(frame_bytes(source, number) for number in numbers)
+    said = []
+    for group in made.PerFrameFunctionalGroupsSequence:
+        place = group.PlanePositionSlideSequence[0]
+        said.append(
+            (
+                group.OpticalPathIdentificationSequence[0].OpticalPathIdentifier,
+                place.ColumnPositionInTotalImagePixelMatrix,
+                place.RowPositionInTotalImagePixelMatrix,
+                place.XOffsetInSlideCoordinateSystem,
+                place.YOffsetInSlideCoordinateSystem,
+                place.ZOffsetInSlideCoordinateSystem,
+            )
+        )
+    everywhere = list(iter_tiled_full_frame_data(source))
+    expected = [
+        (("DAPI", "FITC")[channel - 1], column, row, pytest.approx(x), pytest.approx(y), pytest.approx(z))
+        for channel, _, column, row, x, y, z in (everywhere[number - 1] for number in numbers)
+    ]
+    assert said == expected
+    assert [item.DimensionIndexPointer for item in made.DimensionIndexSequence] == [
+        0x0048021E,
+        0x0048021F,
+        0x0040074A,
+        0x00480106,
+    ]
+    values = [group.FrameContentSequence[0].DimensionIndexValues for group in made.PerFrameFunctionalGroupsSequence]
+    assert [list(each) for each in values] == [[1, 1, 1, 1], [2, 1, 2, 1], [2, 2, 1, 2], [2, 2, 2, 2]]
+
+
+def test_tiles_of_a_concatenation_are_counted_from_its_beginning(door: Door, archive: Archive) -> None:
+    part = {"ConcatenationUID": "2.25.7", "ConcatenationFrameOffsetNumber": 6, "NumberOfFrames": 6}
+    source = make.tiled_full(**part, PixelData=make.ramp(6 * 16))
+    put(archive, source)
+    _, _, kept = get(door, naming("FRAME", source.SOPInstanceUID, simple=[2]), (make.WHOLE_SLIDE, EXPLICIT_LE))
+    (group,) = read(kept[0]).PerFrameFunctionalGroupsSequence
+    place = group.PlanePositionSlideSequence[0]
+    assert (place.ColumnPositionInTotalImagePixelMatrix, place.ZOffsetInSlideCoordinateSystem) == (5, 0.002)
+
+
 def overlaid() -> Dataset:
     ds = make.multi_frame(3)
     ds.add_new(0x60000015, "IS", 3)
@@ -191,6 +239,7 @@ def overlaid() -> Dataset:
         (make.multi_frame(3), {"simple": [4, 5]}, 0xAA00),
         (make.ct_slice(), {"simple": [1]}, 0xAA01),
         (make.multi_frame(3, DimensionOrganizationType="TILED_FULL"), {"simple": [1]}, 0xAA01),
+        (make.tiled_full(TotalPixelMatrixColumns=13), {"simple": [1]}, 0xAA01),
         (overlaid(), {"simple": [1]}, 0xAA02),
         (make.multi_frame(3, FrameTime=None), {"times": [0.0, 1.0]}, 0xAA03),
         (make.multi_frame(3), {}, 0xAA04),

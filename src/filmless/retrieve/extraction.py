@@ -1,8 +1,8 @@
 """A new instance of some frames of a kept one, for a retrieval at the FRAME level (PS3.4 Y.3.3). It is not kept here.
 
 What speaks of frames is brought into line: their number, functional groups, times, vectors of one value a frame,
-frame numbers. What cannot be is refused (overlays of several frames, tiles whose place is said by their number, video)
-or left out where it may be (concatenation, signatures, private attributes, whose meaning we do not know).
+frame numbers, the places of tiles. What cannot be is refused (overlays of several frames, video) or left out where it
+may be (concatenation, signatures, private attributes, whose meaning we do not know).
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ from filmless.retrieve.derived import Derived
 from filmless.retrieve.frame_list import KEYS, FramesRefused, Reason, frame_times, read_frame_list
 from filmless.retrieve.frames import FIX_UPS, described_frame, read_header, stored_frame
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
+from filmless.retrieve.tiles import PER_FRAME, element, is_tiled_full, sparse
 
 _NUMBER_OF_FRAMES, _FRAME_INCREMENT_POINTER = "00280008", "00280009"
-_PER_FRAME: Final = "52009230"
 _FRAME_TIME, _FRAME_TIME_VECTOR, _FRAME_DELAY = "00181063", "00181065", "00181066"
 _REPRESENTATIVE_FRAME, _FRAME_NUMBERS_OF_INTEREST = "00286010", "00286020"
 _OF_INTEREST: Final = ("00286020", "00286022", "00286023")
 _MASK_SUBTRACTION, _VIEWING_MODE = "00286100", "00281090"
 _FRAME_EXTRACTION, _SOURCE_UID = "00081164", "00081167"
 _CONTRIBUTING_EQUIPMENT: Final = "0018A001"
-_DIMENSION_ORGANIZATION_TYPE: Final = "00209311"
 _NUMBER_OF_FRAMES_IN_OVERLAY: Final = 0x0015
 _NATIVE_LENGTH_MAX: Final = 0xFFFFFFFE
 
@@ -108,8 +107,6 @@ def _check_source(record: InstanceRecord, header: Header) -> None:
     instance = record.instance
     if int(_NUMBER_OF_FRAMES, 16) not in header:
         raise FramesRefused(Reason.NOT_OF_THIS_CLASS, "the instance is not multi-frame")
-    if header.text(int(_DIMENSION_ORGANIZATION_TYPE, 16)) == "TILED_FULL":
-        raise FramesRefused(Reason.NOT_OF_THIS_CLASS, "TILED_FULL: a frame's number says its place")
     syntax = get_syntax(instance.transfer_syntax_uid)
     if syntax.is_video or syntax.is_referenced or instance.pixel_offset is None or not instance.number_of_frames:
         raise FramesRefused(Reason.NOT_EXTRACTABLE, f"frames cannot be taken out of {syntax.name}")
@@ -124,18 +121,21 @@ def _check_source(record: InstanceRecord, header: Header) -> None:
 
 def _selected(dataset: JsonDataset, numbers: Sequence[int], count: int) -> JsonDataset:
     """Bring what speaks of frames into line with those that are left."""
-    kept = {tag: each for tag, each in _without_private(dataset).items() if tag not in _LEFT_OUT}
-    kept[_NUMBER_OF_FRAMES] = _element("IS", len(numbers))
-    for tag in (*_VECTORS, _PER_FRAME):
+    dataset = _without_private(dataset)
+    kept = {tag: each for tag, each in dataset.items() if tag not in _LEFT_OUT}
+    kept[_NUMBER_OF_FRAMES] = element("IS", len(numbers))
+    for tag in (*_VECTORS, PER_FRAME):
         values = kept.get(tag, {}).get("Value") or []
         if len(values) == count:
             kept[tag] = {**kept[tag], "Value": [values[number - 1] for number in numbers]}
+    if is_tiled_full(dataset):
+        kept |= sparse(dataset, numbers, count)
     _select_times(kept, numbers, count)
     _select_frame_numbers(kept, numbers)
     if _MASK_SUBTRACTION in kept and len(numbers) < count:
         del kept[_MASK_SUBTRACTION]  # its mask, or what it is taken from, may be gone
         if kept.get(_VIEWING_MODE):
-            kept[_VIEWING_MODE] = _element("CS", "NAT")
+            kept[_VIEWING_MODE] = element("CS", "NAT")
     return kept
 
 
@@ -150,15 +150,15 @@ def _select_times(kept: JsonDataset, numbers: Sequence[int], count: int) -> None
     chosen_ms = [times[number - 1] * 1000 for number in numbers]
     steps_ms = [round(b - a, 6) for a, b in pairwise(chosen_ms)]
     if _FRAME_DELAY in kept or numbers[0] > 1:
-        kept[_FRAME_DELAY] = _element("DS", round(chosen_ms[0], 6))
+        kept[_FRAME_DELAY] = element("DS", round(chosen_ms[0], 6))
     if _FRAME_TIME_VECTOR in kept:
-        kept[_FRAME_TIME_VECTOR] = _element("DS", 0, *steps_ms)
+        kept[_FRAME_TIME_VECTOR] = element("DS", 0, *steps_ms)
     elif len(set(steps_ms)) > 1:  # no longer evenly spaced
         del kept[_FRAME_TIME]
-        kept[_FRAME_TIME_VECTOR] = _element("DS", 0, *steps_ms)
-        kept[_FRAME_INCREMENT_POINTER] = _element("AT", _FRAME_TIME_VECTOR)
+        kept[_FRAME_TIME_VECTOR] = element("DS", 0, *steps_ms)
+        kept[_FRAME_INCREMENT_POINTER] = element("AT", _FRAME_TIME_VECTOR)
     elif steps_ms:
-        kept[_FRAME_TIME] = _element("DS", steps_ms[0])
+        kept[_FRAME_TIME] = element("DS", steps_ms[0])
 
 
 def _select_frame_numbers(kept: JsonDataset, numbers: Sequence[int]) -> None:
@@ -167,7 +167,7 @@ def _select_frame_numbers(kept: JsonDataset, numbers: Sequence[int]) -> None:
     representative = _first(kept, _REPRESENTATIVE_FRAME)
     if representative is not None:
         if representative in new_number:
-            kept[_REPRESENTATIVE_FRAME] = _element("US", new_number[representative])
+            kept[_REPRESENTATIVE_FRAME] = element("US", new_number[representative])
         else:
             del kept[_REPRESENTATIVE_FRAME]
     of_interest = kept.get(_FRAME_NUMBERS_OF_INTEREST, {}).get("Value") or []
@@ -177,7 +177,7 @@ def _select_frame_numbers(kept: JsonDataset, numbers: Sequence[int]) -> None:
         if not left or len(values) != len(of_interest):
             kept.pop(tag, None)
         elif tag == _FRAME_NUMBERS_OF_INTEREST:
-            kept[tag] = _element("US", *(new_number[values[index]] for index in left))
+            kept[tag] = element("US", *(new_number[values[index]] for index in left))
         else:
             kept[tag] = {**kept[tag], "Value": [values[index] for index in left]}
 
@@ -187,26 +187,26 @@ def _say_how_it_was_made(
 ) -> None:
     """Add the Frame Extraction Module and who extracted (PS3.3 C.12.3, PS3.4 Y.3.3)."""
     now = datetime.now()
-    selected["00080018"] = _element("UI", uid)
-    selected["00080012"] = _element("DA", f"{now:%Y%m%d}")
-    selected["00080013"] = _element("TM", f"{now:%H%M%S}")
+    selected["00080018"] = element("UI", uid)
+    selected["00080012"] = element("DA", f"{now:%Y%m%d}")
+    selected["00080013"] = element("TM", f"{now:%H%M%S}")
     extraction = {tag: identifier[tag] for tag in KEYS if tag in identifier}
-    extraction[_SOURCE_UID] = _element("UI", source.sop_instance_uid)
+    extraction[_SOURCE_UID] = element("UI", source.sop_instance_uid)
     equipment = {
-        "00080070": _element("LO", "Filmless"),
-        "00081090": _element("LO", IMPLEMENTATION_VERSION_NAME),
-        "0018A002": _element("DT", f"{now.astimezone():%Y%m%d%H%M%S%z}"),
-        "0040A170": _element(
+        "00080070": element("LO", "Filmless"),
+        "00081090": element("LO", IMPLEMENTATION_VERSION_NAME),
+        "0018A002": element("DT", f"{now.astimezone():%Y%m%d%H%M%S%z}"),
+        "0040A170": element(
             "SQ",
             {
-                "00080100": _element("SH", "109105"),
-                "00080102": _element("SH", "DCM"),
-                "00080104": _element("LO", "Frame Extracting Equipment"),
+                "00080100": element("SH", "109105"),
+                "00080102": element("SH", "DCM"),
+                "00080104": element("LO", "Frame Extracting Equipment"),
             },
         ),
     }
     for tag, item in ((_FRAME_EXTRACTION, extraction), (_CONTRIBUTING_EQUIPMENT, equipment)):
-        selected[tag] = _element("SQ", *(selected.get(tag, {}).get("Value") or []), item)
+        selected[tag] = element("SQ", *(selected.get(tag, {}).get("Value") or []), item)
 
 
 def _without_private(dataset: JsonDataset) -> JsonDataset:
@@ -218,10 +218,6 @@ def _without_private(dataset: JsonDataset) -> JsonDataset:
         items = [_without_private(item or {}) for item in each.get("Value") or []] if is_sequence else []
         kept[tag] = {**each, "Value": items} if is_sequence else each
     return kept
-
-
-def _element(vr: str, *values: Any) -> JsonDataset:
-    return {"vr": vr, "Value": list(values)}
 
 
 def _first(dataset: JsonDataset, tag: str) -> Any:
@@ -263,9 +259,9 @@ def _written(
 
 def _pixel_attributes(attributes: Mapping[str, Any]) -> JsonDataset:
     """Say what decoding changed."""
-    changed = {"00280004": _element("CS", attributes["photometric_interpretation"])}
+    changed = {"00280004": element("CS", attributes["photometric_interpretation"])}
     if attributes["samples_per_pixel"] > 1:
-        changed["00280006"] = _element("US", attributes["planar_configuration"])
+        changed["00280006"] = element("US", attributes["planar_configuration"])
     return changed
 
 
