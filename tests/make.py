@@ -203,7 +203,7 @@ def segmentation(frames: int = 3, rows: int = 3, columns: int = 3, **overrides: 
 
 
 def tiled_full(**overrides: Any) -> Dataset:
-    """A whole slide of 3 x 2 tiles in 2 focal planes and 2 optical paths, whose frames say their place by number only."""
+    """A whole slide of 3 x 2 tiles in 2 focal planes and 2 optical paths; a frame's number says its place."""
     ds = multi_frame(24)
     ds.SOPClassUID, ds.Modality, ds.DimensionOrganizationType = WHOLE_SLIDE, "SM", "TILED_FULL"
     del ds.FrameTime, ds.FrameIncrementPointer

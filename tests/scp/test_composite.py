@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from highdicom.spatial import iter_tiled_full_frame_data
 from pydicom import Dataset, dcmread
+from pydicom.encaps import generate_frames
 from pynetdicom import AE, build_role, evt
 
 import make
+import moving
 from doors import Door, add_peer, put
 from filmless.access import audit
 from filmless.archive import Archive
@@ -225,6 +227,96 @@ def test_tiles_of_a_concatenation_are_counted_from_its_beginning(door: Door, arc
     (group,) = read(kept[0]).PerFrameFunctionalGroupsSequence
     place = group.PlanePositionSlideSequence[0]
     assert (place.ColumnPositionInTotalImagePixelMatrix, place.ZOffsetInSlideCoordinateSystem) == (5, 0.002)
+
+
+KEYS_EVERY_TEN = {"g": "10", "keyint_min": "10", "sc_threshold": "0"}
+MPEG2_KEYS_EVERY_TEN = {"g": "10", "sc_threshold": "1000000000"}
+X265_KEYS_EVERY_TEN = {"x265-params": "keyint=10:min-keyint=10:scenecut=0:log-level=none"}
+
+
+def stream_of(ds: Dataset) -> bytes:
+    return next(generate_frames(ds.PixelData, number_of_frames=1))
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "syntax", "options", "begin"),
+    [
+        ("mp4", "libx264", moving.H264, KEYS_EVERY_TEN, 11),
+        ("mpegts", "libx264", moving.H264, KEYS_EVERY_TEN, 11),
+        ("mp4", "libx265", moving.H265, X265_KEYS_EVERY_TEN, 11),
+        ("mpegts", "libx265", moving.H265, X265_KEYS_EVERY_TEN, 11),
+        ("vob", "mpeg2video", moving.MPEG2, MPEG2_KEYS_EVERY_TEN, 11),
+        ("mpeg2video", "mpeg2video", moving.MPEG2, MPEG2_KEYS_EVERY_TEN, 11),
+        # Two frames that are shown before the second key frame are decoded behind it: it is the 13th.
+        ("mpegts", "mpeg2video", moving.MPEG2, {**MPEG2_KEYS_EVERY_TEN, "bf": "2"}, 13),
+    ],
+)
+def test_a_time_of_a_video_is_cut_out_from_key_frame_on(
+    door: Door, archive: Archive, container: str, codec: str, syntax: str, options: dict[str, str], begin: int
+) -> None:
+    stream = moving.video(container, codec, frames=40, options=options)
+    source = moving.instance(stream, frames=40)
+    put(archive, source, syntax)
+    named = naming("FRAME", source.SOPInstanceUID, times=[0.5, 0.72])  # frames 14 to 19, of 40 ms
+    status, _, kept = get(door, named, (source.SOPClassUID, syntax))
+    (made,) = map(read, kept)
+    cut, whole = moving.frames_of(stream_of(made)), moving.frames_of(stream)[begin - 1 :]
+    assert (status, made.NumberOfFrames, made.FrameDelay) == (c.SUCCESS, len(cut), (begin - 1) * 40)
+    assert 19 <= begin - 1 + len(cut) <= 23
+    for (at_s, shown), (then_s, expected) in zip(cut, whole, strict=False):
+        assert (shown == expected).all()
+        assert at_s - cut[0][0] == pytest.approx(then_s - whole[0][0], abs=0.002)
+    (item,) = made.FrameExtractionSequence
+    assert list(item.TimeRange) == [0.5, 0.72]
+
+
+def test_sound_of_that_time_comes_along_with_a_video(door: Door, archive: Archive) -> None:
+    stream = moving.video(frames=40, options=KEYS_EVERY_TEN, has_sound=True)
+    source = moving.instance(stream, frames=40)
+    put(archive, source, moving.H264)
+    named = naming("FRAME", source.SOPInstanceUID, times=[0.8, 1.1])
+    _, _, kept = get(door, named, (source.SOPClassUID, moving.H264))
+    heard = moving.loudness_of(stream_of(read(kept[0])))
+    there = dict(moving.loudness_of(stream))
+    middle_s, loud = heard[len(heard) // 2]
+    (nearest,) = (value for at, value in there.items() if abs(at - 0.8 - middle_s) < 0.011)
+    assert loud == pytest.approx(nearest, abs=0.06)
+    assert 0.28 <= heard[-1][0] <= 0.42
+
+
+@pytest.mark.parametrize(
+    ("frames", "given"),
+    [([*range(11, 21)], 10), ([*range(31, 41)], 10), ([12, 13], 0), ([11, 13, 15], 0), ([11, 12, 13, 14, 15, 16], 0)],
+)
+def test_a_list_of_frames_of_a_video_is_given_only_where_nothing_is_encoded_anew(
+    door: Door, archive: Archive, frames: list[int], given: int
+) -> None:
+    stream = moving.video(frames=40, options={**KEYS_EVERY_TEN, "bf": "2"})
+    source = moving.instance(stream, frames=40)
+    put(archive, source, moving.H264)
+    named = naming("FRAME", source.SOPInstanceUID, simple=frames)
+    status, last, kept = get(door, named, (source.SOPClassUID, moving.H264))
+    if given:
+        assert (status, read(kept[0]).NumberOfFrames) == (c.SUCCESS, given)
+    else:
+        assert (status, kept) == (0xAA02, [])
+        assert last.text(c.ERROR_COMMENT)
+
+
+@pytest.mark.parametrize(
+    ("stream", "frames"),
+    [
+        (moving.video("h264"), 6),  # it does not say at what time its frames are shown
+        (moving.video(), 7),
+        (b"no video", 6),
+    ],
+    ids=["bare", "another number of frames", "none"],
+)
+def test_a_video_that_cannot_be_cut_is_aa02(door: Door, archive: Archive, stream: bytes, frames: int) -> None:
+    source = moving.instance(stream, frames=frames)
+    put(archive, source, moving.H264)
+    named = naming("FRAME", source.SOPInstanceUID, times=[0.0, 0.1])
+    assert get(door, named, (source.SOPClassUID, moving.H264))[0] == 0xAA02
 
 
 def overlaid() -> Dataset:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from filmless.retrieve.frames import read_header
 from filmless.retrieve.instances import InstanceRecord
 from filmless.retrieve.rendered import Look, draw_frame, render_frame
 from filmless.retrieve.thumbnails import cache_of
+from filmless.retrieve.videos import can_read_videos
 
 MP4: Final = "video/mp4"
 _FRAME_TIME_DEFAULT_MS: Final = 100.0
@@ -88,11 +88,6 @@ def _prefixed(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def can_make_videos() -> bool:
-    """Whether the encoder is installed."""
-    return importlib.util.find_spec("av") is not None
-
-
 def render_video(archive: Archive, record: InstanceRecord, frame_numbers: list[int], look: Look) -> bytes:
     """Draw frames as an MP4 of H.264 without sound, or find it drawn before. One frame is in memory at a time.
 
@@ -101,7 +96,7 @@ def render_video(archive: Archive, record: InstanceRecord, frame_numbers: list[i
     NotAcceptable: the encoder is not installed, a frame cannot be decoded, or the video passes `cine_bytes_max`.
     Unavailable: too many wait.
     """
-    if not can_make_videos():
+    if not can_read_videos():
         raise NotAcceptable(
             f"{MP4} needs the optional encoder, which is not installed here: pip install 'filmless[video]'"
         )

@@ -25,6 +25,7 @@ from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE, JPEG_BASELINE
 from filmless.errors import FilmlessError, Refused
 
 if TYPE_CHECKING:
+    from filmless.retrieve.cutting import Cut
     from filmless.retrieve.filming import Film
 
 _HEAD: Final = struct.Struct("<II")
@@ -83,6 +84,7 @@ class Tasks:
         self._samples_max = samples_max
         self._headers: OrderedDict[str, Header] = OrderedDict()
         self._film: Film | None = None
+        self._cut: Cut | None = None
 
     def run(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
         """Do one task: `parts` are the header and the frame."""
@@ -95,6 +97,8 @@ class Tasks:
             return {}, to_pdf(json.loads(bytes(parts[0])))
         if name.startswith("film"):
             return self._filmed(task, parts)
+        if name.startswith("cut"):
+            return self._cut_out(task, parts)
         if name == "present":
             return self._present(self._header(task, parts[0]), parts[1], parts[2], task)
         work: Callable[[Header, memoryview, dict[str, Any]], tuple[dict[str, Any], bytes]]
@@ -186,6 +190,22 @@ class Tasks:
         else:
             film, self._film = self._film, None
             return {}, film.end()
+        return {}, b""
+
+    def _cut_out(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
+        """Begin a video that is to be cut, add a piece to it, or cut it: three tasks of one lease."""
+        from filmless.retrieve.cutting import Cut
+
+        if task["task"] == "cut":
+            self._cut = Cut(task["bytes_max"])
+        elif self._cut is None:
+            raise Refused("no video was begun")
+        elif task["task"] == "cut_piece":
+            self._cut.add(parts[0])
+        else:
+            cut, self._cut = self._cut, None
+            first, last, made = cut.end(task["first"], task["last"], task["count"], is_exact=task["is_exact"])
+            return {"first": first, "last": last}, made
         return {}, b""
 
     def _sheet(self, task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:

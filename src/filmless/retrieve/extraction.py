@@ -1,8 +1,9 @@
 """A new instance of some frames of a kept one, for a retrieval at the FRAME level (PS3.4 Y.3.3). It is not kept here.
 
 What speaks of frames is brought into line: their number, functional groups, times, vectors of one value a frame,
-frame numbers, the places of tiles. What cannot be is refused (overlays of several frames, video) or left out where it
-may be (concatenation, signatures, private attributes, whose meaning we do not know).
+frame numbers, the places of tiles. A video is cut at its key frames, not encoded anew. What cannot be is refused
+(overlays of several frames) or left out where it may be (concatenation, signatures, private attributes, whose meaning
+we do not know).
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from filmless.dicom.rewriting import element_head
 from filmless.dicom.scanner import PIXEL_DATA, Header
 from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE, get_syntax
 from filmless.dicom.uids import IMPLEMENTATION_VERSION_NAME, new_uid
-from filmless.errors import NotFound
+from filmless.errors import NotAcceptable, NotFound
 from filmless.retrieve import transcode
 from filmless.retrieve.derived import Derived
-from filmless.retrieve.frame_list import KEYS, FramesRefused, Reason, frame_times, read_frame_list
+from filmless.retrieve.frame_list import KEYS, TIME_RANGE, FramesRefused, Reason, frame_times, read_frame_list
 from filmless.retrieve.frames import FIX_UPS, described_frame, read_header, stored_frame
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
 from filmless.retrieve.tiles import PER_FRAME, element, is_tiled_full, sparse
+from filmless.retrieve.videos import Part, cut_video, is_video
 
 _NUMBER_OF_FRAMES, _FRAME_INCREMENT_POINTER = "00280008", "00280009"
 _FRAME_TIME, _FRAME_TIME_VECTOR, _FRAME_DELAY = "00181063", "00181065", "00181066"
@@ -82,17 +84,32 @@ def extract_frames(archive: Archive, instance: StoredInstance, identifier: Mappi
     header = read_header(archive, instance)
     _check_source(record, header)
     dataset = to_json(header, bulk_uri=None, inline_max=None)
-    numbers = read_frame_list(identifier, instance.number_of_frames, dataset)
-    selected = _selected(dataset, numbers, instance.number_of_frames)
+    count = instance.number_of_frames
+    if is_video(instance):
+        count = header.integer(int(_NUMBER_OF_FRAMES, 16)) or 0  # in the stream; in the pixel data it is one
+    numbers = read_frame_list(identifier, count, dataset)
+    part: Part | None = None
+    if is_video(instance):
+        part = _cut_out(archive, record, numbers, count, is_exact=TIME_RANGE not in identifier)
+        numbers = list(range(part.first, part.last + 1))
+    selected = _selected(dataset, numbers, count)
     uid = new_uid()
     _say_how_it_was_made(selected, uid, instance, identifier)
+    if part is not None:
+        return Derived(
+            source=instance,
+            sop_instance_uid=uid,
+            syntaxes=(instance.transfer_syntax_uid,),
+            length_bytes=len(part.stream),
+            write=partial(_written_video, selected, part.stream),
+        )
     native = (EXPLICIT_LE, IMPLICIT_LE) if instance.transfer_syntax_uid in DECODABLE else ()
     is_as_stored = get_syntax(instance.transfer_syntax_uid).is_encapsulated and not instance.flags & FIX_UPS
     return Derived(
         source=instance,
         sop_instance_uid=uid,
         syntaxes=(instance.transfer_syntax_uid, *native) if is_as_stored else native,
-        length_bytes=(instance.pixel_length or 0) // instance.number_of_frames * len(numbers),
+        length_bytes=(instance.pixel_length or 0) // count * len(numbers),
         write=partial(_written, archive, record, header, selected, numbers),
     )
 
@@ -108,12 +125,24 @@ def _check_source(record: InstanceRecord, header: Header) -> None:
     if int(_NUMBER_OF_FRAMES, 16) not in header:
         raise FramesRefused(Reason.NOT_OF_THIS_CLASS, "the instance is not multi-frame")
     syntax = get_syntax(instance.transfer_syntax_uid)
-    if syntax.is_video or syntax.is_referenced or instance.pixel_offset is None or not instance.number_of_frames:
+    if syntax.is_referenced or instance.pixel_offset is None or not instance.number_of_frames:
         raise FramesRefused(Reason.NOT_EXTRACTABLE, f"frames cannot be taken out of {syntax.name}")
     if instance.has(Flags.PIXELS_ASTRAY) or (syntax.is_encapsulated and record.frames is None):
         raise FramesRefused(Reason.NOT_EXTRACTABLE, "the frames of the instance could not be located")
     if any(tag >> 16 & 0xFF01 == 0x6000 and tag & 0xFFFF == _NUMBER_OF_FRAMES_IN_OVERLAY for tag in header):
         raise FramesRefused(Reason.NOT_EXTRACTABLE, "the instance has an overlay of several frames")
+
+
+def _cut_out(archive: Archive, record: InstanceRecord, numbers: Sequence[int], count: int, *, is_exact: bool) -> Part:
+    """Cut frames out of a video; those of a time may become more, those of a list may not (PS3.4 Y.3.2.1)."""
+    if numbers[-1] - numbers[0] + 1 != len(numbers):
+        raise FramesRefused(
+            Reason.NOT_EXTRACTABLE, "frames of a video are given as they follow each other, all of them"
+        )
+    try:
+        return cut_video(archive, record, numbers[0], numbers[-1], count, is_exact=is_exact)
+    except NotAcceptable as error:
+        raise FramesRefused(Reason.NOT_EXTRACTABLE, str(error)) from error
 
 
 # ------------------------------------------------------------------------------------------------- attributes
@@ -255,6 +284,11 @@ def _written(
         native = _all(first_frame, (described_frame(archive, record, n, EXPLICIT_LE)[0] for n in numbers[1:]))
     yield encode(dataset, transfer_syntax_uid)
     yield from _native(native, header, len(numbers), is_implicit=transfer_syntax_uid == IMPLICIT_LE)
+
+
+def _written_video(dataset: JsonDataset, stream: memoryview, transfer_syntax_uid: str) -> Iterator[bytes]:
+    yield encode(dataset, transfer_syntax_uid)
+    yield from transcode.encapsulated(iter([stream]))
 
 
 def _pixel_attributes(attributes: Mapping[str, Any]) -> JsonDataset:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from filmless.archive import Archive
 from filmless.dicom.syntaxes import get_syntax
-from filmless.errors import NotFound
+from filmless.errors import NotAcceptable, NotFound
+from filmless.retrieve.decoding import film_decoders
 from filmless.retrieve.frames import read_range
 from filmless.retrieve.instances import InstanceRecord, StoredInstance
 
@@ -56,6 +58,41 @@ def find_video(archive: Archive, record: InstanceRecord) -> Video:
         raise NotFound(f"the instance {record.instance.sop_instance_uid} holds no video stream")
     head = b"".join(Video("", length, ranges).read(archive, record.instance, 0, min(length, _HEAD_BYTES)))
     return Video(media_type_of(head, record.instance.transfer_syntax_uid), length, ranges)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Frames `first` to `last` (from 1) of a video, as a stream of the same kind."""
+
+    first: int
+    last: int
+    stream: memoryview
+
+
+def cut_video(archive: Archive, record: InstanceRecord, first: int, last: int, count: int, *, is_exact: bool) -> Part:
+    """Cut frames (from 1, of `count`) out of a video as they are encoded: more than those unless `is_exact`.
+
+    Raises
+    ------
+    NotAcceptable: it cannot be cut, or so. NotFound: it holds no stream. Unavailable: too many wait.
+    """
+    if not can_read_videos():
+        raise NotAcceptable("videos are cut with the extra: pip install 'filmless[video]'")
+    video, allowed = find_video(archive, record), archive.settings.video_cut_bytes_max
+    if video.length > allowed:
+        raise NotAcceptable(f"a video of {video.length} bytes; up to {allowed} are cut")
+    with film_decoders(archive).lease() as ask:
+        ask({"task": "cut", "bytes_max": allowed}, [])
+        for piece in video.read(archive, record.instance, 0, video.length):
+            ask({"task": "cut_piece"}, [piece])
+        end = {"task": "cut_end", "first": first, "last": last, "count": count, "is_exact": is_exact}
+        info, stream = ask(end, [])
+    return Part(int(info["first"]), int(info["last"]), stream)
+
+
+def can_read_videos() -> bool:
+    """Whether the library for videos is installed."""
+    return importlib.util.find_spec("av") is not None
 
 
 def media_type_of(head: bytes, transfer_syntax_uid: str) -> str:
