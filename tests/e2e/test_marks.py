@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -387,6 +387,29 @@ def test_marks_are_made_and_moved_by_keys_alone(reader: Page) -> None:
     assert values(moved)["length"][0] == pytest.approx(values(mark)["length"][0] + 0.5)
     reader.keyboard.press("Delete")
     reader.wait_for_function("n => window.__filmless.viewer.annotations.length === n", arg=count - 1)
+
+
+def test_esc_leaves_the_tool_and_then_closes_the_panels_one_by_one(reader: Page) -> None:
+    count = start(reader, "ct", "Shift+L")
+    drag(reader, (60.5, 40.5), (140.5, 40.5))
+    drawn(reader, count)
+    reader.keyboard.press("Shift+E")
+    drag(reader, (100.5, 100.5), (120.5, 115.5))
+    drawn(reader, count + 1)
+    measurements = reader.get_by_role("complementary", name="Measurements")
+    objects = reader.get_by_role("complementary", name="On the images")
+    for key in ("k", "Shift+M", "Shift+K"):
+        reader.keyboard.press(key)
+    expect(measurements).to_be_visible()
+    expect(objects.get_by_role("button", name="Save key images")).to_be_visible()
+    reader.keyboard.press("Escape")
+    expect(measurements).to_be_visible()
+    reader.keyboard.press("Escape")
+    expect(measurements).to_have_count(0)
+    expect(objects).to_be_visible()
+    reader.keyboard.press("Escape")
+    expect(objects).to_have_count(0)
+    reader.keyboard.press("k")
 
 
 def test_the_panel_renames_hides_jumps_and_tells_the_source(reader: Page) -> None:

@@ -153,13 +153,20 @@ const OWN_KEYS =
 const ACTIVATED =
   'a[href], button, summary, [role=button], [role=menuitem], [role=option], [role=tab], input[type=checkbox]';
 
-/** Whether a dialog was open as the key fell: Escape closes it before the key comes here, and must not close more. */
+/** What was open as the key fell: Escape closes it before the key comes here, and must not close more. */
 let wasDialogOpen = false;
+let wasMenuOpen = false;
+
+/** The list of a select stays in the document while it is closed. */
+const isShown = (selector: string): boolean =>
+  [...document.querySelectorAll(selector)].some((each) => each.checkVisibility());
+
 if (typeof window !== 'undefined')
   window.addEventListener(
     'keydown',
     () => {
       wasDialogOpen = document.querySelector('[role=dialog][aria-modal=true]') !== null;
+      wasMenuOpen = isShown('[role=menu], [role=listbox]');
     },
     { capture: true },
   );
@@ -169,7 +176,7 @@ function mayRun(hotkey: Hotkey, binding: string, event: KeyboardEvent): boolean 
   if (hotkey.whileTyping) return true;
   const target = event.target instanceof Element ? event.target : null;
   if (target?.closest(TYPING)) return false;
-  if (wasDialogOpen) return false;
+  if (wasDialogOpen || (wasMenuOpen && event.key === 'Escape')) return false;
   if (isSingleKey(binding) && !areSingleKeysOn()) return false;
   // An arrow in a menu moves in the menu; Enter on a button presses the button.
   if (/^(Arrow|Home|End|Page)/.test(event.key) && target?.closest(OWN_KEYS)) return false;

@@ -88,8 +88,6 @@ function useOwnView(isNarrow: boolean): void {
   }, [studyInstanceUid, isNarrow]);
 }
 
-const isMenuOpen = (): boolean => document.querySelector('[role=menu], [role=listbox]') !== null;
-
 interface PageProps {
   onClose: () => void;
   onStudy: (studyInstanceUid: string) => void;
@@ -141,7 +139,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
       label: t('actions.close'),
       keys: ['Escape'],
       run: () => {
-        if (!isMenuOpen() && !stepBack()) onClose();
+        if (!stepBack()) onClose();
       },
     },
   ]);
