@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 import make
 from answers import address, parts_of
 from filmless.dicom.colour import known_profile, with_profile
-from filmless.retrieve.rendered import _faces
 from make import color, ct_slice, multi_frame
 
 pytestmark = pytest.mark.embedded  # what is drawn does not depend on where it is kept
@@ -297,19 +296,18 @@ def test_keywords_that_are_not_known_are_named_and_ignored(stored: Store, client
     assert "warning" not in client.get(url, params={"annotation": "patient"}).headers
 
 
-@pytest.mark.skipif(not _faces(), reason="the screen is not built: its faces are not there")
-@pytest.mark.parametrize("name", ["Παπαδόπουλος^Νίκος", "Иванова^Ольга", "Dvořák^Antonín", "Nguyễn^Thị"])
-def test_names_in_other_scripts_have_letters(name: str) -> None:
-    from pathlib import Path
+@pytest.mark.parametrize("charset", ["ISO_IR 192", "ISO 2022 IR 87"])
+def test_the_ideographic_name_is_burned_in_beside_the_alphabetic(
+    charset: str, stored: Store, client: TestClient
+) -> None:
+    def image(name: str) -> Dataset:
+        ds = dark(SpecificCharacterSet=["", charset] if " 2022 " in charset else charset)
+        ds.PatientName = name
+        return stored(ds)
 
-    from filmless.dicom.annotating import _fonts, _runs
-
-    fonts = _fonts(tuple(map(Path, _faces())), 20)
-    assert "".join(run for _, run in _runs(name, fonts)) == name
-
-
-@pytest.mark.parametrize(("name", "shown"), [("やまだ", "yamada"), ("漢字", "??"), ("김", "gim")])
-def test_letters_without_a_face_are_put_into_latin_or_marked(name: str, shown: str) -> None:
-    from filmless.dicom.annotating import _fonts, _runs
-
-    assert "".join(run for _, run in _runs(name, _fonts((), 20))) == shown
+    names = ("Yamada^Tarou", "Yamada^Tarou=山田^太郎", "Yamada^Tarou=山本^太郎")
+    latin, both, other = (
+        marks(client, address(image(name)) + "/rendered", annotation="patient")[:20] for name in names
+    )
+    assert np.array_equal(latin & both, latin)
+    assert (both != latin).any() and (both != other).any()

@@ -33,7 +33,7 @@ def find_assets(folder: Path) -> dict[str, Asset]:
     """List the built files once, so that no request walks the disk or leaves the folder."""
     assets: dict[str, Asset] = {}
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.suffix == ".gz":
+        if not path.is_file() or path.suffix == ".gz" or path.parent.name == "faces":  # for pictures that we draw
             continue
         name = "/" + path.relative_to(folder).as_posix()
         gzip_path = path.with_name(path.name + ".gz")

@@ -1,17 +1,15 @@
 """Words that are burned into a picture: whose it is and how it was made (PS3.18 8.3.5.1.1).
 
 Comes in: a header, and 8-bit grey or RGB as it is shown. Goes out: the same with lines of text in two corners.
-Not here: the faces (whoever calls has their files), texts of presentation states (presenting.py).
+Not here: which letters are in which face (faces.py), texts of presentation states (presenting.py).
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from filmless.dicom.names import transliterate
+from filmless.dicom.faces import Faces, Han, draw_line, han_of
 from filmless.dicom.plain import plain_date, plain_name, plain_time
 from filmless.dicom.windowing import functional_group
 
@@ -24,7 +22,6 @@ _SIDE_OF_LINES: Final = 32
 _SIZE_MIN, _SIZE_MAX = 10, 96
 _LINE_HEIGHT: Final = 1.3
 _TEXT_MAX: Final = 200
-_NO_GLYPH: Final = "\uffff"
 
 Line = str
 Lines = list[Line]
@@ -32,14 +29,21 @@ Lines = list[Line]
 
 def patient_lines(header: Header) -> Lines:
     """Say whose image it is: name, ID, birth date and sex, and the study."""
-    name = (header.text(0x00100010) or "").partition("=")[0] or (header.text(0x00100010) or "").lstrip("=")
+    name = header.text(0x00100010) or ""
+    alphabetic, ideographic = (*name.split("="), "")[:2]
+    names = [plain_name(each) for each in (alphabetic, ideographic) if each.strip("^ ")]
     return _lines(
-        [plain_name(name)],
+        names or [plain_name(name.lstrip("="))],
         [header.text(0x00100020)],
         [plain_date(header.text(0x00100030) or ""), header.text(0x00100040)],
         [plain_date(header.text(0x00080020) or ""), plain_time((header.text(0x00080030) or "")[:6])],
         [header.text(0x00081030)],
     )
+
+
+def han_of_patient(header: Header) -> Han:
+    """Say of which country the Chinese letters of an image are: by its character sets, else by the patient's name."""
+    return han_of(header.texts(0x00080005), header.text(0x00100010) or "")
 
 
 def technique_lines(header: Header, frame_number: int) -> Lines:
@@ -79,16 +83,15 @@ def _number(before: str, header: Header, tag: int, unit: str) -> str | None:
     return None if value is None else f"{before}{value:g}{unit}"
 
 
-def annotate(shown: NDArray[Any], top: Lines, bottom: Lines, faces: Sequence[Path]) -> NDArray[Any]:
+def annotate(shown: NDArray[Any], top: Lines, bottom: Lines, faces: Faces, han: Han = "sc") -> NDArray[Any]:
     """Write lines into the upper and the lower left corner, white with a dark rim, never over each other.
 
-    A line too long ends with an ellipsis; what has no room at all is left out. Letters that no face has are put into
-    Latin ones where that is known, and shown as a question mark where not.
+    A line too long ends with an ellipsis; what has no room at all is left out.
 
     Parameters
     ----------
     shown : uint8 array, shape (rows, columns) or (rows, columns, 3).
-    faces : files of fonts, each for some scripts; Pillow's own is the last.
+    han : the country whose forms of Chinese letters are meant.
     """
     import numpy as np
     from PIL import Image, ImageDraw
@@ -99,72 +102,13 @@ def annotate(shown: NDArray[Any], top: Lines, bottom: Lines, faces: Sequence[Pat
     room = max((rows - 2 * margin) // step, 0)
     top = top[:room]
     bottom = bottom[: max(room - len(top), 0)]
-    fonts = _fonts(tuple(faces), size)
     picture = Image.fromarray(np.ascontiguousarray(shown))
     draw = ImageDraw.Draw(picture)
     white, dark = (255, 0) if shown.ndim == 2 else ((255, 255, 255), (0, 0, 0))
     placed = [(margin + step * number, line) for number, line in enumerate(top)]
     start = rows - margin - step * len(bottom)
     placed += [(start + step * number, line) for number, line in enumerate(bottom)]
+    style = {"fill": white, "stroke_width": max(size // 12, 1), "stroke_fill": dark}
     for y, line in placed:
-        x = float(margin)
-        for font, run in _fitted(_runs(line, fonts), columns - 2 * margin):
-            spot = (x, y + size)
-            draw.text(spot, run, fill=white, font=font, anchor="ls", stroke_width=max(size // 12, 1), stroke_fill=dark)
-            x += font.getlength(run)
+        draw_line(draw, (float(margin), y + size), faces.fit(line, size, columns - 2 * margin, han), **style)
     return np.asarray(picture)
-
-
-@functools.lru_cache(maxsize=8)
-def _fonts(faces: tuple[Path, ...], size: int) -> tuple[Any, ...]:
-    from PIL import ImageFont
-
-    fonts = []
-    for face in faces:
-        try:
-            fonts.append(ImageFont.truetype(face, size))
-        except OSError:
-            continue
-    return (*fonts, ImageFont.load_default(size))
-
-
-def _has(font: Any, letter: str) -> bool:
-    """Whether a face has a letter: whether it differs from what the face draws for none."""
-    return letter == " " or bytes(font.getmask(letter)) != bytes(font.getmask(_NO_GLYPH))
-
-
-def _runs(line: str, fonts: tuple[Any, ...]) -> list[tuple[Any, str]]:
-    """Split a line into runs of letters that one face has."""
-    runs: list[tuple[Any, str]] = []
-    for letter in line:
-        font = next((font for font in fonts if _has(font, letter)), None)
-        if font is None:
-            plain = transliterate(letter)
-            letter = plain if plain and all(_has(fonts[-1], one) for one in plain) else "?"  # noqa: PLW2901
-            font = fonts[-1]
-        elif letter == " " and runs:
-            font = runs[-1][0]
-        if runs and runs[-1][0] is font:
-            runs[-1] = font, runs[-1][1] + letter
-        else:
-            runs.append((font, letter))
-    return runs
-
-
-def _fitted(runs: list[tuple[Any, str]], width: int) -> list[tuple[Any, str]]:
-    """Cut a line where the picture ends."""
-    if sum(font.getlength(run) for font, run in runs) <= width:
-        return runs
-    fitted: list[tuple[Any, str]] = []
-    left = float(width)
-    for font, run in runs:
-        room = left - font.getlength("…")
-        kept = ""
-        while len(kept) < len(run) and font.getlength(run[: len(kept) + 1]) <= room:
-            kept = run[: len(kept) + 1]
-        if kept == run:
-            fitted.append((font, run))
-            left -= font.getlength(run)
-            continue
-        return [*fitted, (font, f"{kept}…")] if left >= font.getlength("…") else fitted
-    return fitted

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
+from filmless.dicom.faces import Faces, draw_line, faces_in, han_of, width_of
 from filmless.dicom.presentation_state import Area, Point, PresentationState, Shape, Shutter, Units, Words
 from filmless.dicom.rendering import SIDE_MAX, resize
 from filmless.dicom.windowing import to_display
@@ -16,10 +17,17 @@ if TYPE_CHECKING:
 _ROUND_POINTS: Final = 96
 _CURVE_STEPS: Final = 12
 _FONT_MIN, _FONT_MAX, _FONT_OF_HEIGHT = 10, 64, 36
+_LINE_HEIGHT: Final = 1.3
 _TEXT_MAX: Final = 2000
 
 
-def present(pixels: NDArray[Any], state: PresentationState, *, fit: tuple[int, int] | None = None) -> NDArray[Any]:
+def present(
+    pixels: NDArray[Any],
+    state: PresentationState,
+    *,
+    fit: tuple[int, int] | None = None,
+    faces: Faces | None = None,
+) -> NDArray[Any]:
     """Show a frame as a presentation state says.
 
     Parameters
@@ -27,6 +35,7 @@ def present(pixels: NDArray[Any], state: PresentationState, *, fit: tuple[int, i
     pixels : shape (rows, columns), stored values; or (rows, columns, 3) of RGB.
     fit : width and height in which the picture is to fit; without it a pixel of the image is one of the picture, times
         the magnification of the state.
+    faces : in which its words are written; without them in Pillow's own.
 
     Returns
     -------
@@ -43,7 +52,7 @@ def present(pixels: NDArray[Any], state: PresentationState, *, fit: tuple[int, i
     view = _View(area, state.rotation, is_flipped=state.is_flipped, fit=fit)
     shown = view.turned(_cut(shown, area))
     shown = resize(shown, view.height, view.width)
-    return _drawn(shown, state, view) if state.marks else shown
+    return _drawn(shown, state, view, faces or faces_in(None)) if state.marks else shown
 
 
 def _through_presentation_lut(shown: NDArray[Any], state: PresentationState) -> NDArray[Any]:
@@ -143,7 +152,7 @@ class _View:
         return x * self.width / self._turned_size[0], y * self.height / self._turned_size[1]
 
 
-def _drawn(shown: NDArray[Any], state: PresentationState, view: _View) -> NDArray[Any]:
+def _drawn(shown: NDArray[Any], state: PresentationState, view: _View, faces: Faces) -> NDArray[Any]:
     """Draw the marks, in the order of their layers."""
     import numpy as np
     from PIL import Image, ImageDraw
@@ -159,7 +168,7 @@ def _drawn(shown: NDArray[Any], state: PresentationState, view: _View) -> NDArra
         if isinstance(mark, Shape):
             _draw_shape(draw, mark, view, colour)
         else:
-            _draw_words(draw, mark, view, colour)
+            _draw_words(draw, mark, view, colour, faces)
     return np.asarray(picture)
 
 
@@ -220,20 +229,18 @@ def _curve(points: list[Point]) -> list[Point]:
     return [*curve, points[-1]]
 
 
-def _draw_words(draw: Any, words: Words, view: _View, colour: Any) -> None:
-    from PIL import ImageFont
-
+def _draw_words(draw: Any, words: Words, view: _View, colour: Any, faces: Faces) -> None:
     size = min(max(view.height // _FONT_OF_HEIGHT, _FONT_MIN), _FONT_MAX)
-    font = ImageFont.load_default(size)
     text = words.text.replace("\r\n", "\n").replace("\r", "\n")[:_TEXT_MAX]
-    align = {"RIGHT": "right", "CENTER": "center"}.get(words.justification, "left")
-    _, _, wide, high = draw.multiline_textbbox((0, 0), text, font=font, stroke_width=1)
+    lines = [faces.lay_out(line, size, han_of([], text)) for line in text.split("\n")]
+    step = round(size * _LINE_HEIGHT)
+    wide, high = max(map(width_of, lines)), float(step * len(lines))
     anchor = view.place(words.anchor, words.anchor_units) if words.anchor is not None else None
+    indent = {"RIGHT": 1.0, "CENTER": 0.5}.get(words.justification, 0.0)
     if words.box is not None:
         first, last = (view.place(corner, words.box_units) for corner in words.box)
         left, right = min(first[0], last[0]), max(first[0], last[0])
-        x = {"right": right - wide, "center": (left + right - wide) / 2}.get(align, left)
-        place = (x, min(first[1], last[1]))
+        place = (left + (right - left - wide) * indent, min(first[1], last[1]))
     elif anchor is not None:
         place = (anchor[0] + 2, anchor[1] - high / 2)
     else:
@@ -245,6 +252,7 @@ def _draw_words(draw: Any, words: Words, view: _View, colour: Any) -> None:
         ends = [(math.floor(x), math.floor(y)) for x, y in (anchor, near) if abs(x) < 1e6 and abs(y) < 1e6]
         draw.line(ends, fill=colour, width=1)
     # A dark rim, so that the words are read on light tissue too.
-    rim = (0, 0, 0) if isinstance(colour, tuple) else 0
-    spot = (math.floor(place[0]), math.floor(place[1]))
-    draw.multiline_text(spot, text, fill=colour, font=font, align=align, stroke_width=1, stroke_fill=rim)
+    style = {"fill": colour, "stroke_width": 1, "stroke_fill": (0, 0, 0) if isinstance(colour, tuple) else 0}
+    for number, line in enumerate(lines):
+        x = place[0] + (wide - width_of(line)) * indent
+        draw_line(draw, (math.floor(x), math.floor(place[1]) + step * number + size), line, **style)

@@ -15,7 +15,6 @@ import struct
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from filmless.dicom.compressing import encode_frame, same_samples
@@ -162,6 +161,7 @@ class Tasks:
         self, header: Header, data: memoryview, state: memoryview, task: dict[str, Any]
     ) -> tuple[dict[str, Any], bytes]:
         """Show a frame as the presentation state in `state` says, a header by itself."""
+        from filmless.dicom.faces import faces_in
         from filmless.dicom.presentation_state import read_presentation_state
         from filmless.dicom.presenting import present
 
@@ -173,7 +173,8 @@ class Tasks:
             marks_max=task["marks_max"],
         )
         fit = (task["fit"][0], task["fit"][1]) if task["fit"] else None
-        return _picture(present(self._frame(header, data, task).pixels, read, fit=fit), task, header, data)
+        faces = faces_in(task["faces"])
+        return _picture(present(self._frame(header, data, task).pixels, read, fit=fit, faces=faces), task, header, data)
 
     def _filmed(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
         """Begin a video, add a picture to it, or end it: three tasks of one lease."""
@@ -245,12 +246,13 @@ def _in_space(shown: Any, task: dict[str, Any], header: Header, data: memoryview
 
 
 def _annotated(shown: Any, task: dict[str, Any], header: Header) -> Any:
-    from filmless.dicom.annotating import annotate, patient_lines, technique_lines
+    from filmless.dicom.annotating import annotate, han_of_patient, patient_lines, technique_lines
+    from filmless.dicom.faces import faces_in
 
     words = task["annotation"]
     patient = patient_lines(header) if "patient" in words else []
     technique = technique_lines(header, task["frame_number"]) if "technique" in words else []
-    return annotate(shown, patient, technique, [Path(face) for face in task["faces"]])
+    return annotate(shown, patient, technique, faces_in(task["faces"]), han_of_patient(header))
 
 
 def pixel_aspect(header: Header) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -88,16 +87,14 @@ def finish(look: Look) -> dict[str, Any]:
         "quality": look.quality,
         "space": look.space,
         "annotation": look.annotation,
-        "faces": _faces() if look.annotation else (),
+        "faces": faces_folder(),
     }
 
 
-@functools.cache
-def _faces() -> tuple[str, ...]:
-    """Give the files of the screen's fonts, for Latin, Greek and Cyrillic letters; none where no screen is built."""
-    return tuple(
-        str(path) for path in sorted((Path(filmless.__file__).parent / "screen" / "assets").glob("inter-*.woff2"))
-    )
+def faces_folder() -> str | None:
+    """Give the folder of the faces that come with the screen; none where no screen is built."""
+    folder = Path(filmless.__file__).parent / "screen" / "faces"
+    return str(folder) if folder.is_dir() else None
 
 
 def draw_sheet(archive: Archive, instance: StoredInstance, look: Look, side: int = SHEET_SIDE) -> bytes:
