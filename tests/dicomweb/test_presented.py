@@ -352,7 +352,7 @@ def test_a_state_whose_images_are_not_here_is_not_found(stored: Store, client: T
         ({"ShutterShape": "BITMAP", "ShutterOverlayGroup": 0x6000}, 406, "shutter of a bitmap"),
         ({"ImageRotation": 45}, 406, "45 degrees"),
         ({"DisplayedAreaSelectionSequence": area((1, 1), (2_000_000, 2))}, 406, "up to 16384"),
-        ({"GraphicAnnotationSequence": Sequence([COMPOUND])}, 406, "compound graphics"),
+        ({"GraphicAnnotationSequence": Sequence([COMPOUND])}, 406, "compound graphic"),
     ],
 )  # fmt: skip
 def test_what_would_mislead_if_left_out_is_406(
@@ -360,6 +360,105 @@ def test_what_would_mislead_if_left_out_is_406(
 ) -> None:
     answer = client.get(address(pair(stored, **says)) + "/rendered")
     assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
+
+
+# Overlays, bitmaps, compound graphics, styles, pseudo-colour ----------------------------------------------------------
+
+CROSS = np.zeros((4, 6), bool)
+CROSS[1, :], CROSS[:, 2] = True, True
+
+
+def overlay(
+    ds: Dataset, group: int = 0x6000, origin: tuple[int, int] = (3, 5), planes: tuple[Array, ...] = (CROSS,)
+) -> Dataset:
+    """Put an overlay into a data set: its corner at (row, column) from 1."""
+    base = group << 16
+    ds.add_new(base | 0x0010, "US", planes[0].shape[0])
+    ds.add_new(base | 0x0011, "US", planes[0].shape[1])
+    if len(planes) > 1:
+        ds.add_new(base | 0x0015, "IS", len(planes))
+        ds.add_new(base | 0x0051, "US", 1)
+    ds.add_new(base | 0x0040, "CS", "G")
+    ds.add_new(base | 0x0050, "SS", list(origin))
+    ds.add_new(base | 0x0100, "US", 1)
+    ds.add_new(base | 0x0102, "US", 0)
+    bits = np.packbits(np.concatenate([plane.ravel() for plane in planes]), bitorder="little").tobytes()
+    ds.add_new(base | 0x3000, "OW", bits + bytes(len(bits) % 2))
+    return ds
+
+
+def activated(ds: Dataset, group: int = 0x6000) -> Dataset:
+    ds.add_new(group << 16 | 0x1001, "CS", "LINES")
+    ds.GraphicLayerSequence = Sequence([layer("LINES", 1, GraphicLayerRecommendedDisplayGrayscaleValue=0xC800)])
+    return ds
+
+
+def laid(mask: Array, top: int, left: int) -> Array:
+    whole = np.zeros((ROWS, COLUMNS), bool)
+    whole[top - 1 : top - 1 + mask.shape[0], left - 1 : left - 1 + mask.shape[1]] = mask[: ROWS - top + 1]
+    return whole
+
+
+def test_an_overlay_of_the_image_is_drawn_where_the_state_puts_it_into_a_layer(
+    stored: Store, client: TestClient
+) -> None:
+    image = stored(overlay(picture()))
+    truth = np.where(laid(CROSS, 3, 5), 200, VALUES)
+    assert np.array_equal(shown(client, stored(activated(state(image)))), truth)
+    assert np.array_equal(shown(client, stored(state(image))), VALUES)  # not named: not drawn
+    turned = stored(activated(state(image, ImageRotation=90, ImageHorizontalFlip="N")))
+    assert np.array_equal(shown(client, turned), np.rot90(truth, -1))
+
+
+def test_an_overlay_of_the_state_is_drawn_instead_of_that_of_the_image(stored: Store, client: TestClient) -> None:
+    image = stored(overlay(picture()))
+    own = np.zeros((2, 3), bool)
+    own[0, 1] = True
+    ds = stored(activated(overlay(state(image), origin=(11, 1), planes=(own,))))
+    assert np.array_equal(shown(client, ds), np.where(laid(own, 11, 1), 200, VALUES))
+
+
+def test_each_frame_has_its_overlay(stored: Store, client: TestClient) -> None:
+    planes = tuple(np.eye(3, dtype=bool)[:, [number]] @ np.ones((1, 3), bool) for number in range(3))
+    image = picture(NumberOfFrames=3, PixelData=VALUES.tobytes() * 3)
+    image = stored(overlay(image, origin=(1, 1), planes=planes))
+    for number in (1, 3):
+        ds = stored(activated(state(image, frames=(number,))))
+        assert np.array_equal(shown(client, ds), np.where(laid(planes[number - 1], 1, 1), 200, VALUES))
+
+
+def test_a_shutter_of_a_bitmap_covers_what_it_sets(stored: Store, client: TestClient) -> None:
+    says = {"ShutterShape": "BITMAP", "ShutterOverlayGroup": 0x6002, "ShutterPresentationValue": 0x4000}
+    ds = stored(overlay(state(stored(picture()), **says), 0x6002))
+    assert np.array_equal(shown(client, ds), np.where(laid(CROSS, 3, 5), 0x40, VALUES))
+
+
+def test_a_compound_graphic_is_drawn_by_the_simple_ones_in_its_place(stored: Store, client: TestClient) -> None:
+    line = shape("POLYLINE", 2.5, 2.5, 9.5, 2.5)
+    line.CompoundGraphicInstanceID = 7
+    made = annotation(line)
+    made.CompoundGraphicSequence = Sequence([item(CompoundGraphicInstanceID=7, CompoundGraphicType="RULER")])
+    ds = pair(stored, GraphicAnnotationSequence=Sequence([made]))
+    assert (shown(client, ds)[2, 2:10] == 255).all()
+
+
+def test_the_colour_of_an_object_wins_over_that_of_its_layer(stored: Store, client: TestClient) -> None:
+    line = shape("POLYLINE", 2.5, 2.5, 9.5, 2.5)
+    line.LineStyleSequence = Sequence([item(PatternOnColorCIELabValue=[65535, 32896, 32896])])
+    layers = Sequence([layer("MARKS", 1, GraphicLayerRecommendedDisplayGrayscaleValue=0x4000)])
+    ds = pair(stored, GraphicAnnotationSequence=Sequence([annotation(line)]), GraphicLayerSequence=layers)
+    assert (shown(client, ds)[2, 2:10] >= 254).all()
+
+
+def test_a_pseudo_colour_state_colours_what_its_window_gives(stored: Store, client: TestClient) -> None:
+    ds = state(stored(picture()), SOPClassUID="1.2.840.10008.5.1.4.1.1.11.3")
+    del ds.PresentationLUTShape
+    levels = np.arange(256, dtype=np.uint16)
+    for name, entries in (("Red", levels), ("Green", 255 - levels), ("Blue", levels // 2)):
+        setattr(ds, f"{name}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(ds, f"{name}PaletteColorLookupTableData", (entries * 257).tobytes())
+    truth = np.stack([VALUES, 255 - VALUES, VALUES // 2], axis=-1)
+    assert np.array_equal(shown(client, stored(ds)), truth)
 
 
 @pytest.mark.parametrize("query", ["window=1,2,linear", "viewport=10,10,1,1,5,5"])

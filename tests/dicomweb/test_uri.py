@@ -13,6 +13,7 @@ from pydicom import Dataset, dcmread
 from starlette.testclient import TestClient
 
 import make
+import presenting
 from answers import Mounted
 from callers import principal_of
 from filmless.archive import Archive
@@ -82,13 +83,28 @@ def test_the_frame_is_named_by_number(client: TestClient, stored: Store) -> None
     assert wado(client, ds, contentType="image/png", frameNumber=count + 1).status_code == 404
 
 
+def test_a_presentation_state_is_applied_to_the_image(client: TestClient, stored: Store) -> None:
+    values = np.arange(3 * 64, dtype=np.uint16).reshape(3, 8, 8)
+    ds = stored(make.multi_frame(3, 8, BitsStored=8, HighBit=7, PixelData=values.tobytes()))
+    state = stored(presenting.state(ds, frames=(2, 3), PresentationLUTShape="INVERSE"))
+    named = {"presentationUID": state.SOPInstanceUID, "presentationSeriesUID": state.SeriesInstanceUID}
+    for number in (2, 3):
+        shown = np.asarray(picture(wado(client, ds, contentType="image/png", frameNumber=number, **named)))
+        assert np.array_equal(shown, 255 - values[number - 1])
+    assert picture(wado(client, ds, rows=4, columns=4, **named)).size == (4, 4)
+    assert wado(client, ds, frameNumber=1, **named).status_code == 400  # the state is not for it
+    assert wado(client, stored(make.ct_slice(StudyInstanceUID=ds.StudyInstanceUID)), **named).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("parameters", "status", "word"),
     [
         ({"requestType": "GET"}, 400, "requestType"),
         ({"objectUID": ""}, 400, "objectUID"),
         ({"anonymize": "yes"}, 406, "de-identification"),
-        ({"presentationUID": "1.2.3"}, 406, "presentation"),
+        ({"presentationUID": "1.2.3"}, 400, "presentationSeriesUID"),
+        ({"presentationUID": "1.2.3", "presentationSeriesUID": "1.2.4"}, 404, "instance"),
+        ({"presentationUID": "1.2.3", "region": "0,0,1,1"}, 400, "region"),
         ({"contentType": "text/plain"}, 406, "contentType"),
         ({"imageQuality": "101"}, 400, "imageQuality"),
         ({"region": "0,0,2,1"}, 400, "region"),

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from filmless.dicom.scanner import Header
-from filmless.dicom.windowing import Display, Lut, read_softcopy_display, read_softcopy_lut
+from filmless.dicom.windowing import Display, Lut, read_palette, read_softcopy_display, read_softcopy_lut
 from filmless.errors import NotAcceptable
 
 GRAYSCALE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOR: Final = "1.2.840.10008.5.1.4.1.1.11.2"
-PRESENTABLE: Final = frozenset({GRAYSCALE, COLOR})
+PSEUDO_COLOR: Final = "1.2.840.10008.5.1.4.1.1.11.3"
+PRESENTABLE: Final = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR})
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
 Units = Literal["PIXEL", "DISPLAY"]
 _WHITE: Final[Colour] = (255, 255, 255)
+_NO_LAYER: Final = (1 << 30, _WHITE)
+_COMPOUND_ID: Final = 0x00700226
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,24 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True)
+class Plane:
+    """An overlay: bits, the lowest of each byte first, row by row; its corner lies at (column, row) from 1."""
+
+    bits: bytes
+    rows: int
+    columns: int
+    corner: tuple[int, int]
+    colour: Colour = _WHITE
+
+
+@dataclass(frozen=True, slots=True)
 class Shutter:
-    """What is left open, in pixels from 1: the intersection of the shapes; all else becomes `value`."""
+    """What is left open, in pixels from 1: what all shapes leave open; all else becomes `value`."""
 
     rectangle: tuple[int, int, int, int] | None = None
     circle: tuple[float, float, float] | None = None
     polygon: tuple[Point, ...] = ()
+    bitmap: Plane | None = None  # covered where a bit is set
     value: int = 0
 
 
@@ -71,6 +86,9 @@ class Words:
     colour: Colour = _WHITE
 
 
+Mark = Shape | Words | Plane
+
+
 @dataclass(frozen=True, slots=True)
 class PresentationState:
     """All that is to be done to one frame."""
@@ -82,7 +100,8 @@ class PresentationState:
     is_flipped: bool
     area: Area | None
     shutter: Shutter | None
-    marks: tuple[Shape | Words, ...]
+    marks: tuple[Mark, ...]
+    palette: tuple[Lut, Lut, Lut] | None = None
 
 
 def read_presentation_state(
@@ -96,8 +115,6 @@ def read_presentation_state(
     """
     if 0x00286100 in state:
         raise NotAcceptable("the presentation state subtracts a mask, which is not rendered here")
-    if (state.text(0x00181600) or "").find("BITMAP") >= 0 or 0x00181623 in state:
-        raise NotAcceptable("the presentation state has a shutter of a bitmap, which is not rendered here")
 
     def holding(tag: int) -> Iterator[Header]:
         return (item for item in state.items(tag) if _holds(item, sop_instance_uid, frame_number))
@@ -114,7 +131,8 @@ def read_presentation_state(
         is_flipped=(state.text(0x00700041) or "").strip().upper() == "Y",
         area=_area(area) if area is not None else None,
         shutter=_shutter(state),
-        marks=tuple(_marks(state, holding(0x00700001), marks_max)),
+        marks=tuple(_marks(state, image, frame_number, holding(0x00700001), marks_max)),
+        palette=read_palette(state) if state.text(0x00080016) == PSEUDO_COLOR else None,
     )
 
 
@@ -173,20 +191,71 @@ def _shutter(state: Header) -> Shutter | None:
     circle = (centre[1], centre[0], radius) if "CIRCULAR" in shapes and len(centre) == 2 and radius else None
     flat = state.numbers(0x00181620) if "POLYGONAL" in shapes else []
     polygon = tuple((column, row) for row, column in zip(flat[::2], flat[1::2], strict=False))
+    group = state.integer(0x00181623) if "BITMAP" in shapes else None
+    bitmap = _plane(state, group, 1, _WHITE) if group is not None else None
+    if "BITMAP" in shapes and bitmap is None:
+        raise NotAcceptable("the presentation state has a shutter of a bitmap that is not in it")
     value = (state.integer(0x00181622) or 0) >> 8
-    return Shutter(rectangle, circle, polygon if len(polygon) >= 3 else (), min(value, 255))
+    return Shutter(rectangle, circle, polygon if len(polygon) >= 3 else (), bitmap, min(value, 255))
 
 
-def _marks(state: Header, annotations: Iterator[Header], marks_max: int) -> Iterator[Shape | Words]:
+def _overlays(
+    state: Header, image: Header, frame_number: int, layers: dict[str, tuple[int, Colour]]
+) -> Iterator[tuple[int, Plane]]:
+    """Read the overlays that the state puts into a layer, from the state, else from the image (C.11.7)."""
+    for group in range(0x6000, 0x6020, 2):
+        name = state.text(group << 16 | 0x1001)
+        if name is None:
+            continue
+        order, colour = layers.get(name.strip().upper(), _NO_LAYER)
+        source = state if group << 16 | 0x3000 in state else image
+        plane = _plane(source, group, frame_number, colour)
+        if plane is not None:
+            yield order, plane
+        elif source.integer(group << 16 | 0x0100) not in (None, 1):
+            raise NotAcceptable("the presentation state shows an overlay in the bits of the pixels, not rendered here")
+
+
+def _plane(source: Header, group: int, frame_number: int, colour: Colour) -> Plane | None:
+    """Read one overlay, of the frame that it has for a frame of the image (C.9.2, C.9.3)."""
+    base = group << 16
+    bits, rows, columns = source.raw(base | 0x3000), source.integer(base | 0x0010), source.integer(base | 0x0011)
+    if bits is None or not rows or not columns or rows < 1 or columns < 1:
+        return None
+    corner = source.numbers(base | 0x0050)
+    row, column = (int(corner[0]), int(corner[1])) if len(corner) == 2 else (1, 1)
+    count = source.integer(base | 0x0015)
+    index = frame_number - (source.integer(base | 0x0051) or 1) if count is not None else 0
+    size = rows * columns
+    if not 0 <= index < (count or 1) or len(bits) * 8 < (index + 1) * size:
+        return None
+    if not source.is_little_endian:
+        bits = b"".join(bits[at : at + 2][::-1] for at in range(0, len(bits), 2))
+    first = index * size
+    held = int.from_bytes(bits[first // 8 : (first + size + 7) // 8], "little") >> first % 8
+    cut = (
+        (held & (1 << size) - 1).to_bytes((size + 7) // 8, "little")
+        if first % 8
+        else bits[first // 8 :][: -(-size // 8)]
+    )
+    return Plane(cut, rows, columns, (column, row), colour)
+
+
+def _marks(
+    state: Header, image: Header, frame_number: int, annotations: Iterator[Header], marks_max: int
+) -> Iterator[Mark]:
     layers = _layers(state)
-    found: list[tuple[int, Shape | Words]] = []
+    found: list[tuple[int, Mark]] = [*_overlays(state, image, frame_number, layers)]
     for annotation in annotations:
-        order, colour = layers.get((annotation.text(0x00700002) or "").strip().upper(), (1 << 30, _WHITE))
+        order, colour = layers.get((annotation.text(0x00700002) or "").strip().upper(), _NO_LAYER)
         shapes = (_shape(item, colour) for item in annotation.items(0x00700009))
         texts = (_words(item, colour) for item in annotation.items(0x00700008))
         found += [(order, mark) for mark in (*shapes, *texts) if mark is not None]
-        if annotation.items(0x00700209):
-            raise NotAcceptable("the presentation state has compound graphics, which are not rendered here")
+        simple = (*annotation.items(0x00700009), *annotation.items(0x00700008))
+        replaced = {item.integer(_COMPOUND_ID) for item in simple}
+        if any(item.integer(_COMPOUND_ID) not in replaced for item in annotation.items(0x00700209)):
+            # Each is to stand there in simple shapes and texts too, which bear its number (C.10.5.1.3.1).
+            raise NotAcceptable("the presentation state has a compound graphic without the simple ones in its place")
         if len(found) > marks_max:
             raise NotAcceptable(f"the presentation state has more than {marks_max} graphic and text objects")
     found.sort(key=lambda entry: entry[0])
@@ -196,15 +265,20 @@ def _marks(state: Header, annotations: Iterator[Header], marks_max: int) -> Iter
 def _layers(state: Header) -> dict[str, tuple[int, Colour]]:
     layers: dict[str, tuple[int, Colour]] = {}
     for item in state.items(0x00700060):
-        lab = item.numbers(0x00700401)
         grey = item.integer(0x00700066)
-        colour = _WHITE
-        if len(lab) == 3:
-            colour = from_cielab(lab[0], lab[1], lab[2])
-        elif grey is not None:
-            colour = (min(grey >> 8, 255),) * 3
+        colour = _lab(item, 0x00700401, _WHITE if grey is None else (min(grey >> 8, 255),) * 3)
         layers[(item.text(0x00700002) or "").strip().upper()] = (item.integer(0x00700062) or 0, colour)
     return layers
+
+
+def _lab(item: Header, tag: int, without: Colour) -> Colour:
+    lab = item.numbers(tag)
+    return from_cielab(lab[0], lab[1], lab[2]) if len(lab) == 3 else without
+
+
+def _styled(item: Header, style: int, colour: int, without: Colour) -> Colour:
+    """Give the colour of an object's own style, where it has one (C.10.5.1)."""
+    return next((_lab(each, colour, without) for each in item.items(style)), without)
 
 
 def _units(text: str | None) -> Units:
@@ -218,6 +292,7 @@ def _shape(item: Header, colour: Colour) -> Shape | None:
     if not points or (item.integer(0x00700020) or 2) != 2:
         return None
     is_filled = (item.text(0x00700024) or "").strip().upper() == "Y"
+    colour = _styled(item, 0x00700232, 0x00700251, colour)
     return Shape(kind, _units(item.text(0x00700005)), points, is_filled, colour)
 
 
@@ -234,7 +309,7 @@ def _words(item: Header, colour: Colour) -> Words | None:
         anchor_units=_units(item.text(0x00700004)),
         has_line=(item.text(0x00700015) or "").strip().upper() == "Y",
         justification=(item.text(0x00700012) or "LEFT").strip().upper(),
-        colour=colour,
+        colour=_styled(item, 0x00700231, 0x00700241, colour),
     )
 
 

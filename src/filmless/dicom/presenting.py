@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from filmless.dicom.faces import Faces, draw_line, faces_in, han_of, width_of
-from filmless.dicom.presentation_state import Area, Point, PresentationState, Shape, Shutter, Units, Words
+from filmless.dicom.presentation_state import Area, Plane, Point, PresentationState, Shape, Shutter, Units, Words
 from filmless.dicom.rendering import SIDE_MAX, resize
-from filmless.dicom.windowing import to_display
+from filmless.dicom.windowing import Lut, to_display
 from filmless.errors import NotAcceptable
 
 if TYPE_CHECKING:
@@ -46,13 +46,14 @@ def present(
     NotAcceptable: the displayed area is too large.
     """
     shown = _through_presentation_lut(to_display(pixels, state.display), state)
+    rows, columns = shown.shape[:2]
     if state.shutter is not None:
         shown = _shut(shown, state.shutter)
     area = state.area or Area(1, 1, shown.shape[1], shown.shape[0])
     view = _View(area, state.rotation, is_flipped=state.is_flipped, fit=fit)
     shown = view.turned(_cut(shown, area))
     shown = resize(shown, view.height, view.width)
-    return _drawn(shown, state, view, faces or faces_in(None)) if state.marks else shown
+    return _drawn(shown, state, view, faces or faces_in(None), (rows, columns)) if state.marks else shown
 
 
 def _through_presentation_lut(shown: NDArray[Any], state: PresentationState) -> NDArray[Any]:
@@ -60,12 +61,36 @@ def _through_presentation_lut(shown: NDArray[Any], state: PresentationState) -> 
 
     if shown.ndim == 3:
         return shown
+    if state.palette is not None:
+        tables = (_levels(each) for each in state.palette)
+        return np.stack([table[shown] for table in tables], axis=-1)
     if state.presentation_lut is not None:
-        lut = state.presentation_lut
-        levels = np.clip(np.rint(np.arange(256) / 255 * (len(lut.entries) - 1)), 0, len(lut.entries) - 1)
-        table = np.minimum(lut.entries[levels.astype(np.int64)] / ((1 << lut.bits) - 1), 1.0)
-        return np.asarray(np.rint(table * 255).astype(np.uint8)[shown])
+        return np.asarray(_levels(state.presentation_lut)[shown])
     return np.invert(shown) if state.is_inverse else shown
+
+
+def _levels(lut: Lut) -> NDArray[Any]:
+    """Spread a table over what a window gives, 0 to 255, as bytes."""
+    import numpy as np
+
+    levels = np.rint(np.arange(256) / 255 * (len(lut.entries) - 1)).astype(np.int64)
+    scaled = np.minimum(lut.entries[levels] / ((1 << lut.bits) - 1), 1.0)
+    return np.asarray(np.rint(scaled * 255), np.uint8)
+
+
+def _mask(plane: Plane, rows: int, columns: int) -> NDArray[Any]:
+    """Lay an overlay over the image: True where its bits are set."""
+    import numpy as np
+
+    bits = np.unpackbits(np.frombuffer(plane.bits, np.uint8), count=plane.rows * plane.columns, bitorder="little")
+    out = np.zeros((rows, columns), bool)
+    left, top = plane.corner[0] - 1, plane.corner[1] - 1
+    first_row, first_column = max(top, 0), max(left, 0)
+    last_row, last_column = min(top + plane.rows, rows), min(left + plane.columns, columns)
+    if first_row < last_row and first_column < last_column:
+        piece = bits.reshape(plane.rows, plane.columns)[first_row - top : last_row - top]
+        out[first_row:last_row, first_column:last_column] = piece[:, first_column - left : last_column - left]
+    return out
 
 
 def _shut(shown: NDArray[Any], shutter: Shutter) -> NDArray[Any]:
@@ -82,6 +107,8 @@ def _shut(shown: NDArray[Any], shutter: Shutter) -> NDArray[Any]:
         is_open &= (columns - column) ** 2 + (rows - row) ** 2 <= radius**2
     if shutter.polygon:
         is_open &= _inside(shutter.polygon, shown.shape[0], shown.shape[1])
+    if shutter.bitmap is not None:
+        is_open &= ~_mask(shutter.bitmap, shown.shape[0], shown.shape[1])
     covered: NDArray[Any] = np.where(is_open if shown.ndim == 2 else is_open[..., None], shown, shutter.value)
     return covered.astype(np.uint8)
 
@@ -135,6 +162,10 @@ class _View:
         shown = np.rot90(shown, -self._rotation // 90)
         return np.ascontiguousarray(shown[:, ::-1] if self._is_flipped else shown)
 
+    def laid(self, mask: NDArray[Any]) -> NDArray[Any]:
+        """Lay a mask of the image over the picture: 0 to 255, by how much of a pixel it covers."""
+        return resize(self.turned(_cut(mask.astype("uint8") * 255, self._area)), self.height, self.width)
+
     def place(self, point: Point, units: Units) -> Point:
         """Give the place of a point in the picture, in pixels from its corner."""
         if units == "DISPLAY":
@@ -152,7 +183,9 @@ class _View:
         return x * self.width / self._turned_size[0], y * self.height / self._turned_size[1]
 
 
-def _drawn(shown: NDArray[Any], state: PresentationState, view: _View, faces: Faces) -> NDArray[Any]:
+def _drawn(
+    shown: NDArray[Any], state: PresentationState, view: _View, faces: Faces, image_size: tuple[int, int]
+) -> NDArray[Any]:
     """Draw the marks, in the order of their layers."""
     import numpy as np
     from PIL import Image, ImageDraw
@@ -167,6 +200,8 @@ def _drawn(shown: NDArray[Any], state: PresentationState, view: _View, faces: Fa
         colour = mark.colour if is_colour else mark.colour[0]
         if isinstance(mark, Shape):
             _draw_shape(draw, mark, view, colour)
+        elif isinstance(mark, Plane):
+            picture.paste(colour, (0, 0), Image.fromarray(view.laid(_mask(mark, *image_size))))
         else:
             _draw_words(draw, mark, view, colour, faces)
     return np.asarray(picture)

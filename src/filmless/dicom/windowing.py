@@ -114,6 +114,11 @@ def read_softcopy_lut(state: Header) -> Lut | None:
     return next(iter(_luts(state, 0x20500010, is_signed=False)), None)
 
 
+def read_palette(state: Header) -> tuple[Lut, Lut, Lut] | None:
+    """Read the palettes of a Pseudo-Color Softcopy Presentation State."""
+    return _palette(state, is_signed=False)
+
+
 def functional_group(header: Header, tag: int, frame_number: int) -> Header | None:
     """Find the item of a functional group for a frame (from 1): its own, else the shared one (PS3.3 C.7.6.16)."""
     per_frame = header.items(0x52009230)[frame_number - 1 : frame_number]

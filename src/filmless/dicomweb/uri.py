@@ -27,15 +27,14 @@ from filmless.dicomweb.retrieve import one_instance
 from filmless.dicomweb.videos import answer_video
 from filmless.errors import NotAcceptable, NotFound, Refused
 from filmless.retrieve.cine import cine_frames, render_gif
+from filmless.retrieve.frames import read_header
 from filmless.retrieve.instances import InstanceRecord, get_record
 from filmless.retrieve.opening import open_study, require
+from filmless.retrieve.presented import presented_frame, render_presented
 from filmless.retrieve.rendered import Look, is_image, middle_frame, render_frame
 from filmless.retrieve.videos import is_video
 
-_NOT_OFFERED: Final = {
-    "anonymize": "de-identification is not offered here: leave anonymize out",
-    "presentationuid": "presentation states are applied by WADO-RS only: retrieve the rendered resource of the state",
-}
+_WITH_A_STATE: Final = ("windowcenter", "windowwidth", "region")
 
 
 def uri_routes(archive: Archive, decoding: Decoding) -> list[BaseRoute]:
@@ -65,12 +64,14 @@ def _answer(archive: Archive, principal: Principal, request: Request) -> Answer:
     if given.get("requesttype") != "WADO":
         raise Refused("requestType is WADO, and nothing else, in a request to this address")
     study, series, uid = (_uid(given, name) for name in ("studyUID", "seriesUID", "objectUID"))
-    for name, sentence in _NOT_OFFERED.items():
-        if given.get(name, "no").lower() != "no":
-            raise NotAcceptable(sentence)
+    if given.get("anonymize", "no").lower() != "no":
+        raise NotAcceptable("de-identification is not offered here: leave anonymize out")
     require(principal, Action.VIEW, study)
     record = get_record(archive, study, series, uid)
-    ranges = _ranges(given.get("contenttype", ""), record)
+    ranges = _ranges(given.get("contenttype", ""), record, has_state=bool(given.get("presentationuid")))
+    if given.get("presentationuid"):
+        open_study(archive, principal, study)
+        return _presented(archive, record, request, given, ranges)
     if _wants_instance(ranges):
         require(principal, Action.RETRIEVE, study)
         open_study(archive, principal, study, Action.RETRIEVE)
@@ -92,10 +93,10 @@ def _uid(given: dict[str, str], name: str) -> str:
     return uid
 
 
-def _ranges(content_type: str, record: InstanceRecord) -> list[MediaRange]:
+def _ranges(content_type: str, record: InstanceRecord, *, has_state: bool) -> list[MediaRange]:
     """Read contentType, the best first; without it JPEG of what is one picture, and else the instance (9.1.2.2.1)."""
     is_picture = is_image(record.instance) and record.instance.number_of_frames <= 1
-    wished = content_type or (JPEG if is_picture else DICOM)
+    wished = content_type or (JPEG if is_picture or has_state else DICOM)
     return read_accept(RequestHeaders({}), QueryParams([("accept", wished)]))
 
 
@@ -122,6 +123,30 @@ def _picture(
     if media_type == GIF and number is None and instance.number_of_frames > 1:
         return Answer(200, headers, pieces=render_gif(archive, record, cine_frames(archive, record, []), look))
     return Answer(200, headers, render_frame(archive, record, number or middle_frame(instance), look))
+
+
+def _presented(
+    archive: Archive, record: InstanceRecord, request: Request, given: dict[str, str], ranges: list[MediaRange]
+) -> Answer:
+    """Answer with one frame as a presentation state shows it (PS3.18 9.1.2.2.11)."""
+    for name in _WITH_A_STATE:
+        if name in given:
+            raise Refused(
+                f"a presentation state has its own window and area: {name} is not given beside presentationUID"
+            )
+    study, series, uid = (_uid(given, name) for name in ("studyUID", "presentationSeriesUID", "presentationUID"))
+    state = get_record(archive, study, series, uid)
+    media_type = next((kind for wanted in ranges for kind in MEDIA_TYPES if wanted.takes(kind)), None)
+    if media_type is None or not is_image(record.instance):
+        raise NotAcceptable(f"an image with a presentation state is given as {', '.join(MEDIA_TYPES)}")
+    number = _whole(given, "frameNumber", 1, max(record.instance.number_of_frames, 1))
+    shown = presented_frame(read_header(archive, state.instance), record, number)
+    asked = hashlib.sha256(f"{request.query_params}{state.instance.blob}".encode()).hexdigest()[:16]
+    etag = f'"{record.instance.blob[:32]}-{asked}"'
+    headers: Headers = [("Content-Type", media_type), ("Cache-Control", PRIVATE), ("ETag", etag)]
+    if is_fresh(request, etag):
+        return not_modified(headers)
+    return Answer(200, headers, render_presented(archive, state, shown, _look(given, record, media_type)))
 
 
 def _look(given: dict[str, str], record: InstanceRecord, media_type: str) -> Look:

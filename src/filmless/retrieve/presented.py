@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.dicom.presentation_state import PRESENTABLE, referenced_images
+from filmless.dicom.scanner import Header
 from filmless.dicom.uids import name_of
-from filmless.errors import NotAcceptable, NotFound
+from filmless.errors import NotAcceptable, NotFound, Refused
 from filmless.retrieve.frames import read_header, read_header_bytes, run_on_frame
 from filmless.retrieve.instances import InstanceRecord, find_instances, find_record
 from filmless.retrieve.rendered import Look, finish, is_image
@@ -49,6 +50,24 @@ def presented_frames(archive: Archive, principal: Principal, state: InstanceReco
     if not found:
         raise NotFound(f"none of the {len(frames_of)} images that the presentation state is for is here")
     return found
+
+
+def presented_frame(state: Header, record: InstanceRecord, frame_number: int | None) -> Presented:
+    """Give the frame of an image that is wanted as a state shows it; without a number the middle one that it is for.
+
+    Raises
+    ------
+    NotAcceptable: states of this class are not rendered. Refused: it is not for this image, or frame.
+    """
+    uid = state.text(0x00080016) or ""
+    if uid not in PRESENTABLE:
+        raise NotAcceptable(f"an instance of {name_of(uid)} is not applied to images here")
+    frames_of = dict(referenced_images(state))
+    named = frames_of.get(record.instance.sop_instance_uid)
+    allowed = list(named or range(1, max(record.instance.number_of_frames, 1) + 1))
+    if named is None or (frame_number is not None and frame_number not in allowed):
+        raise Refused("the presentation state is not for this image, or not for this frame of it")
+    return Presented(record, frame_number or allowed[len(allowed) // 2])
 
 
 def render_presented(archive: Archive, state: InstanceRecord, shown: Presented, look: Look) -> bytes:
