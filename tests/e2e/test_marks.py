@@ -351,6 +351,46 @@ def test_pet_values_are_standardised_uptake_values(reader: Page) -> None:
     assert (value, unit) == (pytest.approx(DISC_HU * 140), "SUVbw")
 
 
+def test_an_area_has_a_histogram_and_a_length_a_profile(reader: Page) -> None:
+    count = start(reader, "ct", "Shift+O")
+    drag(reader, (60.5, 70.5), (85.5, 70.5))
+    area = drawn(reader, count)
+    reader.keyboard.press("Shift+M")
+    panel = reader.get_by_role("complementary", name="Measurements")
+    figure = panel.get_by_role("figure", name="Histogram")
+    with reader.expect_download() as caught:
+        figure.get_by_role("button", name="Save the histogram as CSV").click()
+    bins = [line.split(",") for line in caught.value.path().read_text("utf-8-sig").splitlines()]
+    truth = disc()[inside(area)]
+    assert bins[0][4:] == ["from", "to", "count", "unit"]
+    counted = {(float(low), float(high)): int(n) for *_, low, high, n, unit in bins[1:] if unit == "HU"}
+    assert {low: n for (low, _), n in counted.items() if n} == {
+        float(value): int((truth == value).sum()) for value in np.unique(truth)
+    }
+    assert {high - low for low, high in counted} == {5.0}
+    assert f"{truth.size} pixels from -100 to 60 HU, in bins of 5." in figure.inner_text()
+
+    start(reader, "pet", "Shift+L")
+    drag(reader, (30.5, 100.5), (90.5, 100.5))
+    line = drawn(reader, 1)
+    profile = panel.get_by_role("figure", name="Profile")
+    with reader.expect_download() as caught:
+        profile.get_by_role("button", name="Save the profile as CSV").click()
+    points = [line.split(",") for line in caught.value.path().read_text("utf-8-sig").splitlines()][1:]
+    (x0, y0), (x1, y1) = line["points"]
+    steps = math.ceil(math.dist((x0, y0), (x1, y1)))
+    along = [(x0 + (x1 - x0) * i / steps, y0 + (y1 - y0) * i / steps) for i in range(steps + 1)]
+    # Half of 1000 Bq in 70 kg: a Bq/ml is 140 g/ml.
+    assert [float(value) for *_, value, _ in points] == pytest.approx(
+        [disc()[math.floor(y), math.floor(x)] * 140 for x, y in along]
+    )
+    assert {unit for *_, unit in points} == {"SUVbw"}
+    assert float(points[-1][4]) == pytest.approx(values(line)["length"][0])
+    profile.get_by_text("As a table").click()
+    assert profile.get_by_role("row").count() == len(points) + 1
+    reader.keyboard.press("Shift+M")
+
+
 def test_undo_redo_and_delete(reader: Page) -> None:
     count = start(reader, "ct", "Shift+L")
     drag(reader, (20.5, 180.5), (60.5, 180.5))

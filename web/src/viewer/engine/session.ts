@@ -316,6 +316,17 @@ class Session {
     return image.getPixelData();
   }
 
+  /** The values of a frame of whichever stack holds it. */
+  async pixelsOfFrame(frame: Frame): Promise<Types.PixelDataTypedArray> {
+    const image = cache.getImage(frame.imageId);
+    if (image) return image.getPixelData();
+    const stack = Object.values(useViewer.getState().displaySets).find(
+      (set): set is StackDisplaySet => set.kind === 'stack' && set.frames.includes(frame),
+    );
+    if (!stack || stack.derived) throw new Failure('notFound');
+    return this.pixelsOf(stack, frame.imageId);
+  }
+
   /** A volume's value at a point of the patient; null outside, and before it is here. */
   valueOfVolume(displaySetId: string, world: Vector3): number | null {
     const volume = volumeIfReady(displaySetId);

@@ -1,6 +1,7 @@
 import { ActionIcon, CloseButton, TextInput, Tooltip } from '@mantine/core';
 import { Download, Eye, EyeOff, Redo2, Trash2, Undo2 } from 'lucide-react';
 import { useMemo } from 'react';
+import { downloadCsv } from '@/lib/csv';
 import { useTexts } from '../i18n';
 import { redo, select, undo, updateAnnotation, useAnnotations } from '../state/annotations';
 import { useViewer } from '../state/store';
@@ -8,19 +9,11 @@ import { jumpTo } from '../tools/annotations/actions';
 import { loadMarks } from '../tools/annotations/loading';
 import type { Annotation } from '../tools/annotations/model';
 import { asCsv, formatValue, SOURCE_TAGS } from '../tools/annotations/words';
+import { MarkChart } from './MarkChart';
 import { MARK_ICONS } from './MarkMenu';
 import classes from './MeasurementPanel.module.css';
 
 const LABEL_MAX = 256;
-
-function download(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob(['\ufeff', text], { type: 'text/csv;charset=utf-8' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
-}
 
 /** All marks of the study: names, values, where the millimetres come from. */
 export function MeasurementPanel() {
@@ -39,7 +32,7 @@ export function MeasurementPanel() {
           label={t('marks.csv')}
           icon={Download}
           isDisabled={items.length === 0}
-          onClick={() => download(`${useViewer.getState().studyInstanceUid}.csv`, asCsv(items))}
+          onClick={() => downloadCsv(`${useViewer.getState().studyInstanceUid}.csv`, asCsv(items))}
         />
         <CloseButton aria-label={t('marks.close')} onClick={close} />
       </div>
@@ -129,6 +122,7 @@ function Row({ annotation }: { annotation: Annotation }) {
           </div>
         ))}
       </dl>
+      {isSelected && <MarkChart annotation={annotation} />}
       {(hasMm || spacing === null) && kind !== 'probe' && kind !== 'arrow' && (
         <p className={classes.source}>
           {spacing && hasMm

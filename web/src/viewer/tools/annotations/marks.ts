@@ -30,6 +30,7 @@ import type { Point2 } from '../../data/vectors';
 import { engine } from '../../engine/cornerstone';
 import { frameOf } from '../../engine/metadata';
 import { session } from '../../engine/session';
+import { isColour } from '../../lut/pixels';
 import {
   addAnnotation,
   removeAnnotation,
@@ -39,6 +40,7 @@ import {
   useAnnotations,
 } from '../../state/annotations';
 import { isMarking, type PaneId, type Tool, useViewer } from '../../state/store';
+import { type Chart, chartOf } from './charts';
 import { changedBy, type Drawn, drawnOf, kindOf, pointsOf, TOOL_NAMES } from './convert';
 import { geometryOf } from '../../engine/geometry';
 import { manualSpacing, measure, spacingAt, unitOf, type Values } from './measure';
@@ -120,6 +122,16 @@ export function valuesOf(frame: Frame): Values | null {
   const image = cache.getImage(frame.imageId);
   if (!image || image.color) return null;
   return { columns: image.columns, rows: image.rows, data: image.getPixelData(), ...unitOf(frame) };
+}
+
+/** What is drawn of a mark in the panel; its frame is loaded for it when it must. Null: nothing is to be drawn of it. */
+export async function chartFor(annotation: Annotation): Promise<Chart | null> {
+  const frame = findFrame(annotation.sopInstanceUid, annotation.frameNumber);
+  const format = frame?.instance.pixels;
+  if (!frame || !format || isColour(format)) return null;
+  const data = await session.pixelsOfFrame(frame);
+  const values = { columns: format.columns, rows: format.rows, data, ...unitOf(frame) };
+  return chartOf(annotation, aspectOf(frame), values);
 }
 
 export function manualSpacingOf(frame: Frame): Spacing | null {

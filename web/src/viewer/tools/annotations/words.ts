@@ -1,4 +1,5 @@
 /** How measured values are written. Numbers have a decimal point everywhere: beside an image they are not prose. */
+import { csvOf } from '@/lib/csv';
 import { textNow } from '../../i18n';
 import { decimalsOf } from './measure';
 import type { Annotation, MarkKind, MeasuredValue, Spacing, ValueName } from './model';
@@ -43,13 +44,8 @@ export function textLines(
   return lines;
 }
 
-/** A comma-separated file of marks, one line for each measured value (RFC 4180). */
+/** A comma-separated file of marks, one line for each measured value. */
 export function asCsv(annotations: readonly Annotation[]): string {
-  const cell = (value: string | number): string => {
-    // A leading sign would be a formula to a spreadsheet.
-    const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
   const head = [
     'tracking_uid',
     'kind',
@@ -78,5 +74,5 @@ export function asCsv(annotations: readonly Annotation[]): string {
       place,
     ]);
   });
-  return [head, ...rows].map((row) => `${row.map(cell).join(',')}\r\n`).join('');
+  return csvOf(head, rows);
 }
