@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from filmless.access.audit import ACTIONS
 from filmless.archive.events import NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -99,3 +101,29 @@ def test_every_conformance_claim_names_a_test_that_exists(page: str) -> None:
         if test:
             names = {function.name for function in definitions(path)}
             assert test in names, f"{page} names {file}::{test}, which does not exist"
+
+
+def test_the_screen_has_a_word_for_all_that_the_audit_trail_tells_of() -> None:
+    words = ROOT / "web" / "src" / "app" / "i18n"
+    for language in sorted(words.glob("*.json")):
+        assert set(json.loads(language.read_text("utf-8"))["audit"]["actions"]) == ACTIONS, language.name
+    recorders = {
+        "record",
+        "record_repeated",
+        "record_transfer",
+        "record_start",
+        "record_end",
+        "_record",
+        "_add",
+        "save",
+    }
+    written = {
+        (name_of(path), argument.value)
+        for path in SOURCES
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", getattr(call.func, "id", "")) in recorders
+        for argument in (*call.args[2:5:2], *(each.value for each in call.keywords if each.arg == "action"))
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str) and argument.value
+    }
+    assert {each for each in written if each[1] not in ACTIONS} == set()
+    assert len({action for _, action in written}) > len(ACTIONS) * 3 // 4

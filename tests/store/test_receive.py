@@ -15,6 +15,7 @@ from sqlalchemy import Table
 import make
 from filmless.access import tables as access_tables
 from filmless.access.principal import Principal
+from filmless.access.tables import audit
 from filmless.archive import Archive
 from filmless.archive.tables import (
     Flags,
@@ -165,6 +166,12 @@ def test_an_instance_that_comes_again_repairs_what_was_damaged(
     assert archive.blobs.digest(key) == key
     assert rows(conflicts) == []
     assert list(archive.blobs.keys()) == [key]
+    told = [(row.name, row.key, row.study_instance_uid) for row in rows(events) if row.name == "blob_repaired"]
+    assert told == [("blob_repaired", ds.SOPInstanceUID, ds.StudyInstanceUID)]
+    (line,) = [row for row in rows(audit) if row.action == "blob_repaired"]
+    assert (line.outcome, line.object, line.detail) == (
+        "success", ds.SOPInstanceUID, f'{{"blob": "{key}", "source": "resend"}}'
+    )  # fmt: skip
 
 
 def test_a_damaged_instance_does_not_take_other_content_for_its_own(

@@ -171,7 +171,7 @@ def test_a_clock_that_was_set_back_does_not_stop_it(archive: Archive, send: Send
 def test_with_very_many_findings_it_halts_and_says_so(
     archive: Archive, send: Send, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scrubbing, "FINDINGS_MAX", 2)
+    monkeypatch.setattr("filmless.store.damage.FINDINGS_MAX", 2)
     series = make.ct_series(2)
     for ds in series:
         send(ds)

@@ -136,6 +136,23 @@ def test_a_row_without_a_blob_is_raised_as_a_problem(archive: Archive, send: Sen
     assert row.sop_instance_uid in problem.what
 
 
+def test_with_very_many_lost_blobs_it_halts_says_so_and_looks_at_them_again(
+    archive: Archive, send: Send, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("filmless.store.damage.FINDINGS_MAX", 2)
+    for _ in range(4):
+        send(make.ct_slice())
+    for key in list(archive.blobs.keys()):
+        archive.blobs.delete(key)
+    assert sweep(archive).missing == 2
+    assert sorted(row.kind for row in rows(problems)) == ["missing", "missing", "scrub"]
+    assert sweep(archive).missing == 0
+    with archive.transaction() as session:
+        session.execute(problems.delete())
+    monkeypatch.setattr("filmless.store.damage.FINDINGS_MAX", 1000)
+    assert sweep(archive).missing == 4
+
+
 def test_a_metadata_object_that_no_series_names_is_removed(archive: Archive, an_hour_later: Later) -> None:
     with archive.metadata_objects.create() as writer:
         writer.write(b"left by a worker that was killed")

@@ -25,6 +25,22 @@ Outcome = Literal["success", "refused", "failed"]
 DETAIL_MAX: Final = 16_384
 """Characters of `detail` that are kept."""
 
+ACTIONS: Final = frozenset({
+    "association", "availability_notify", "blob_damaged", "blob_good_again", "blob_missing", "blob_repaired",
+    "blobs_move_began", "blobs_moved", "commitment_ask", "commitment_report", "commitment_request",
+    "commitment_result", "conflict_resolve", "database_move_began", "database_move_given_up", "database_moved",
+    "delete", "download", "echo", "inventory_cancel", "inventory_complete", "inventory_pause", "inventory_request",
+    "inventory_resume", "inventory_status", "job_cancel", "job_retry", "password_change", "peer_add", "peer_admit",
+    "peer_change", "peer_echo", "peer_forget", "peer_remove", "preference_change", "purge", "queue_pause",
+    "queue_resume", "remove", "replica_repaired", "request", "restore", "restored", "retrieve", "search", "send",
+    "sessions_end", "sign_in", "sign_out", "store", "store-duplicate", "token_add", "token_revoke", "user_add",
+    "user_change", "view", "view_tags", "webhook_add", "webhook_change", "webhook_remove", "webhook_retry",
+    "webhook_rotate", "webhook_test", "workitem_cancel_request", "workitem_change", "workitem_channel",
+    "workitem_create", "workitem_remove", "workitem_report", "workitem_search", "workitem_state",
+    "workitem_subscribe", "workitem_unsubscribe", "workitem_view", "worklist_suspend",
+})  # fmt: skip
+"""What a row may tell of; the screen has a word for each."""
+
 Detail = str | Mapping[str, Any] | None
 
 

@@ -42,7 +42,7 @@ NAMES: Final[dict[str, str]] = {
     "job_parked": "A job was given up and waits for a person; the key is its number.",
     "webhook": "A webhook was changed, or its deliveries began to fail or to work; the key is its number.",
     "problem": "A problem was raised or settled; the key is its kind.",
-    "blob_repaired": "Damaged or missing bytes were written anew from the replica; the key is the SOP Instance UID.",
+    "blob_repaired": "Damaged or missing bytes were written anew from a good copy; the key is the SOP Instance UID.",
     "replica_repaired": "A damaged copy in the replica was written anew; the key is the SOP Instance UID.",
     "workitem": "A unified procedure step changed; the key is its SOP Instance UID.",
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from filmless.access import audit
 from filmless.access.principal import Principal
@@ -28,6 +28,9 @@ logger = structlog.get_logger()
 
 Kind = Literal["damaged", "missing"]
 KINDS: Final = ("damaged", "missing")
+
+FINDINGS_MAX: Final = 1000
+"""With so many findings no more are looked for: a disk is not mounted, rather than a million files lost one by one."""
 
 _WHAT_TO_DO: Final = {
     "damaged": "Check the disk. Restore the file from a backup, or have the study sent again: that replaces it.",
@@ -70,9 +73,7 @@ def examine(
             settle(session, principal, stored)
             return None
         if not why_not:
-            settle(session, principal, stored, action="blob_repaired")
-            _publish_repair(session, "blob_repaired", stored)
-            logger.warning("blob_repaired", sop_instance_uid=stored.sop_instance_uid, blob=stored.blob, kind=kind)
+            tell_repaired(session, principal, stored, source="replica")
             return None
         finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, kind)
         tell(session, principal, finding, why_not)
@@ -147,15 +148,44 @@ def tell(session: Connection, principal: Principal, finding: Finding, why_not: s
         logger.error("blob_not_intact", sop_instance_uid=finding.sop_instance_uid, blob=finding.blob, kind=finding.kind)
 
 
+def tell_repaired(
+    session: Connection, principal: Principal, stored: Stored, *, source: Literal["replica", "resend"]
+) -> None:
+    """Tell that bytes were written anew: in the audit trail, as an event, and as the end of the problem."""
+    forget(session, stored.sop_instance_uid)
+    finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, "damaged")
+    _record(session, principal, "blob_repaired", "success", stored.study_instance_uid, finding, source)
+    _publish_repair(session, "blob_repaired", stored)
+    logger.warning("blob_repaired", sop_instance_uid=stored.sop_instance_uid, blob=stored.blob, source=source)
+
+
+def is_halted(session: Connection) -> bool:
+    """Whether there are too many findings to look for more; that is a problem by itself, until it is over."""
+    query = select(func.count()).select_from(problems).where(problems.c.kind.in_(KINDS))
+    found = session.execute(query).scalar_one()
+    if found < FINDINGS_MAX:
+        settle_problem(session, "scrub", "halted")
+        return False
+    raise_problem(
+        session,
+        "scrub",
+        "halted",
+        f"{found} instances are damaged or missing: verification has halted.",
+        "Check that the disk or bucket of the blobs is mounted and whole; verification goes on by itself"
+        " once the files are back. 'filmless verify' lists all that is lost.",
+    )
+    return True
+
+
 def _of_study(finding: Finding) -> str:
     return f" of study {finding.study_instance_uid}" if finding.study_instance_uid else ", which belongs to no study,"
 
 
-def settle(session: Connection, principal: Principal, stored: Stored, *, action: str = "blob_good_again") -> None:
+def settle(session: Connection, principal: Principal, stored: Stored) -> None:
     """Take the problem of an instance back: its bytes are what was received."""
     forget(session, stored.sop_instance_uid)
     finding = Finding(stored.study_instance_uid, stored.sop_instance_uid, stored.blob, "damaged")
-    _record(session, principal, action, "success", stored.study_instance_uid, finding)
+    _record(session, principal, "blob_good_again", "success", stored.study_instance_uid, finding)
 
 
 def forget(session: Connection, sop_instance_uid: str) -> None:
@@ -197,6 +227,7 @@ def _record(
     outcome: audit.Outcome,
     study_instance_uid: str,
     finding: Finding,
+    source: str = "",
 ) -> None:
     audit.record(
         session,
@@ -205,5 +236,5 @@ def _record(
         outcome=outcome,
         study_instance_uid=study_instance_uid,
         object=finding.sop_instance_uid,
-        detail={"blob": finding.blob},
+        detail={"blob": finding.blob, **({"source": source} if source else {})},
     )

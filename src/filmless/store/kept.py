@@ -6,16 +6,16 @@ import hashlib
 from dataclasses import dataclass
 from itertools import zip_longest
 
-import structlog
 from sqlalchemy import select
 
+from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.archive.tables import instances, series, studies, uids
+from filmless.archive.walks import find_stored
 from filmless.errors import Damaged, NotFound
 from filmless.store import non_patient
+from filmless.store.damage import tell_repaired
 from filmless.store.facts import Facts
-
-logger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,9 @@ def find_kept(archive: Archive, sop_instance_uid: str) -> Kept | None:
     return None if row is None else Kept(bytes(row[0]).hex(), *row[1:])
 
 
-def is_same_dataset(archive: Archive, kept: Kept, facts: Facts, key: str, length_bytes: int) -> bool:
+def is_same_dataset(
+    archive: Archive, principal: Principal, kept: Kept, facts: Facts, key: str, length_bytes: int
+) -> bool:
     """Whether two files differ in group 0002 at most, as files of two versions of Filmless may.
 
     The key of a blob is the digest of all that it was. So what is kept need not be whole to be recognised: its own
@@ -74,18 +76,21 @@ def is_same_dataset(archive: Archive, kept: Kept, facts: Facts, key: str, length
         sha256.update(piece)
     if sha256.hexdigest() == kept.blob:
         if blobs.digest(kept.blob) != kept.blob:
-            _repair(archive, kept, head, key, facts)
+            _repair(archive, principal, kept, head, key, facts)
         return True
     # Group 0002 itself is damaged, or this is another data set.
     ours, theirs = blobs.stream(kept.blob, kept.dataset_offset), blobs.stream(key, facts.dataset_offset)
     return all(one == other for one, other in zip_longest(ours, theirs))
 
 
-def _repair(archive: Archive, kept: Kept, head: bytes, key: str, facts: Facts) -> None:
-    """Write a damaged blob anew under its key. The problem that it is ends when the scrub sees it good."""
+def _repair(archive: Archive, principal: Principal, kept: Kept, head: bytes, key: str, facts: Facts) -> None:
+    """Write a damaged blob anew under its key, and tell of it."""
     with archive.blobs.create() as writer:
         writer.write(head)
         for piece in archive.blobs.stream(key, facts.dataset_offset):
             writer.write(piece)
         writer.finish()
-    logger.warning("blob_repaired", sop_instance_uid=facts.sop_instance_uid, blob=kept.blob)
+    with archive.transaction() as session:
+        stored = find_stored(session, facts.sop_instance_uid)
+        if stored is not None and stored.blob == kept.blob:
+            tell_repaired(session, principal, stored, source="resend")

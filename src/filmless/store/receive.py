@@ -371,7 +371,7 @@ def _settle_existing(
     kept = find_kept(archive, facts.sop_instance_uid)
     if kept is None:
         return None
-    if kept.blob != key and not is_same_dataset(archive, kept, facts, key, length_bytes):
+    if kept.blob != key and not is_same_dataset(archive, principal, kept, facts, key, length_bytes):
         _record_conflict(archive, principal, facts, kept, key, length_bytes, request)
         raise Conflict(
             f"instance {facts.sop_instance_uid} is kept with other content; what was sent now lies in quarantine"

@@ -18,19 +18,16 @@ from filmless.access.principal import SYSTEM
 from filmless.archive import Archive
 from filmless.archive.jobs import JobContext
 from filmless.archive.problems import raise_problem, settle_problem
-from filmless.archive.tables import problems, studies
+from filmless.archive.tables import studies
 from filmless.archive.walks import Walk, find_stored, non_patient_stored, read_walk, save_walk, stored_after
 from filmless.errors import Unavailable
-from filmless.store.damage import KINDS, examine, forget, known_findings
+from filmless.store.damage import examine, forget, is_halted, known_findings
 
 logger = structlog.get_logger()
 
 WALK: Final = "scrub"
 SLICE_S: Final = 60.0
 """A slice is enqueued so often, and reads as much as the rate allows for that time."""
-
-FINDINGS_MAX: Final = 1000
-"""With so many findings the round halts: a disk is not mounted, rather than a million files lost one by one."""
 
 _BURST: Final = 4  # within a slice: the job's thread is free again after a quarter of the time
 _SAVE_S: Final = 5.0
@@ -74,8 +71,9 @@ def scrub(archive: Archive, *, check: Callable[[], None] = lambda: None) -> Walk
         return walk
     pace = Pace(rate, check)
     _look_again(archive, pace)
-    if _is_halted(archive):
-        return walk
+    with archive.transaction() as session:
+        if is_halted(session):
+            return walk
     if walk.is_under_way or now >= walk.began_at + archive.settings.scrub_round_s or now < walk.began_at:
         if not walk.is_under_way:
             walk.begin(now)
@@ -141,25 +139,6 @@ def _look_again(archive: Archive, pace: Pace) -> None:
                 forget(session, uid)
         else:
             examine(archive, SYSTEM("scrub"), stored, pace.spend)
-
-
-def _is_halted(archive: Archive) -> bool:
-    with archive.transaction() as session:
-        found = session.execute(
-            select(func.count()).select_from(problems).where(problems.c.kind.in_(KINDS))
-        ).scalar_one()
-        if found < FINDINGS_MAX:
-            settle_problem(session, "scrub", "halted")
-            return False
-        raise_problem(
-            session,
-            "scrub",
-            "halted",
-            f"{found} instances are damaged or missing: verification has halted.",
-            "Check that the disk or bucket of the blobs is mounted and whole; verification goes on by itself"
-            " once the files are back. 'filmless verify' lists all that is lost.",
-        )
-    return True
 
 
 def _tell_when_too_slow(archive: Archive) -> None:

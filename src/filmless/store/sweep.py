@@ -23,7 +23,7 @@ from filmless.archive.limits import scan_limits
 from filmless.archive.tables import instances, non_patient_instances, renditions, series
 from filmless.archive.walks import find_stored
 from filmless.errors import Conflict, NotFound, Refused
-from filmless.store.damage import Finding, tell
+from filmless.store.damage import Finding, is_halted, tell
 from filmless.store.facts import read_facts
 from filmless.store.kept import find_kept
 from filmless.store.marks import is_deleted
@@ -70,8 +70,9 @@ def sweep(archive: Archive, *, check: Callable[[], None] = lambda: None) -> Swee
                 blobs.delete(key)
                 result.removed += 1
     for key in _recent_blobs(archive, since):
-        if archive.blobs.length(key) is None:
-            _tell_missing(archive, key, result)
+        if archive.blobs.length(key) is None and not _tell_missing(archive, key, result):
+            logger.error("sweep_halted", missing=result.missing)
+            return result  # without its note: the next one looks at the same again
     archive.blobs.write_note(_NOTE, str(started_at))
     logger.info(
         "swept",
@@ -179,8 +180,11 @@ def _adopt(archive: Archive, principal: Principal, key: str, result: SweepResult
         logger.warning("blob_adopted", blob=key, sop_instance_uid=receipt.sop_instance_uid)
 
 
-def _tell_missing(archive: Archive, key: str, result: SweepResult) -> None:
+def _tell_missing(archive: Archive, key: str, result: SweepResult) -> bool:
+    """Raise the problem of a blob that is gone; False when there are so many that it is none of each."""
     with archive.transaction() as session:
+        if is_halted(session):
+            return False
         queries = [
             select(table.c.sop_instance_uid).where(table.c.blob == bytes.fromhex(key))
             for table in (instances, non_patient_instances)
@@ -190,3 +194,4 @@ def _tell_missing(archive: Archive, key: str, result: SweepResult) -> None:
             if stored is not None:
                 tell(session, SYSTEM("sweep"), Finding(stored.study_instance_uid, uid, key, "missing"))
                 result.missing += 1
+    return True

@@ -14,7 +14,7 @@ import { Moment } from '@/ui/Moment';
 import { SectionHeader } from '@/ui/Page';
 import { EmptyState, ErrorState } from '@/ui/States';
 import { StatusDot } from '@/ui/StatusDot';
-import { AUDIT_ACTIONS, type AuditForm, detailText, EMPTY_FORM, filterOfForm } from './audit';
+import { type AuditForm, detailText, EMPTY_FORM, filterOfForm } from './audit';
 import classes from './AuditSection.module.css';
 
 const COLOURS: Record<AuditEntry['outcome'], string> = { success: 'teal', refused: 'yellow', failed: 'red' };
@@ -68,9 +68,9 @@ function Filters({ form, onChange }: { form: AuditForm; onChange: (form: AuditFo
         placeholder={t('audit.anyAction')}
         clearable
         searchable
-        data={AUDIT_ACTIONS.map((action) => ({ value: action, label: actionText(action) })).sort(
-          (one, other) => one.label.localeCompare(other.label, locale),
-        )}
+        data={Object.keys(t('audit.actions', { returnObjects: true }))
+          .map((action) => ({ value: action, label: actionText(action) }))
+          .sort((one, other) => one.label.localeCompare(other.label, locale))}
         value={form.action}
         onChange={(action) => set({ action })}
       />

@@ -10,6 +10,9 @@ import { answering, isSamePatient } from './matching';
 /** Series of a prior that are tried before it is said that none can be shown. */
 const TRIED_MAX = 4;
 
+/** Priors that are tried, the best first, before the reader is asked to choose. */
+const PRIORS_TRIED_MAX = 4;
+
 export type Hanging =
   | { kind: 'none' }
   | { kind: 'loading'; studyInstanceUid: string }
@@ -26,6 +29,21 @@ export const usePriors = create<PriorsState>(() => ({ isOpen: false, hanging: { 
 export const togglePriors = (): void => usePriors.setState(({ isOpen }) => ({ isOpen: !isOpen }));
 
 export const forgetPriors = (): void => usePriors.setState({ isOpen: false, hanging: { kind: 'none' } });
+
+/**
+ * Hangs the first of several priors that can be hung. What is refused (another patient, nothing to show, not to be
+ * read) is passed over; when the reader has gone on meanwhile, no other is begun.
+ */
+export async function hangFirst(
+  studyInstanceUids: readonly string[],
+  hang: (studyInstanceUid: string) => Promise<void> = hangPrior,
+): Promise<void> {
+  for (const studyInstanceUid of studyInstanceUids.slice(0, PRIORS_TRIED_MAX)) {
+    await hang(studyInstanceUid);
+    const { hanging } = usePriors.getState();
+    if (hanging.kind !== 'refused' || hanging.studyInstanceUid !== studyInstanceUid) return;
+  }
+}
 
 /** The viewport beside the active one; with only one, a second is made. */
 function paneBeside(): { current: PaneId; beside: PaneId } {

@@ -5,7 +5,7 @@ import { neighboursIn, useReadingList } from '@/api/readingList';
 import { useHotkeys } from '@/lib/hotkeys';
 import { useTexts } from '../i18n';
 import { useViewer } from '../state/store';
-import { forgetPriors, hangPrior, togglePriors, usePriors } from './hanging';
+import { forgetPriors, hangFirst, togglePriors, usePriors } from './hanging';
 
 /** Keys that lead to other studies: the neighbours in the list, and what the patient had before. */
 export function useReadingKeys(onStudy: (studyInstanceUid: string) => void): void {
@@ -21,9 +21,12 @@ export function useReadingKeys(onStudy: (studyInstanceUid: string) => void): voi
   };
   const hangBest = async (): Promise<void> => {
     const priors = await queries.query(priorsQuery(studyInstanceUid));
-    const best =
-      priors.find((prior) => prior.isRelevant && !prior.isLater) ?? priors.find((one) => one.isRelevant);
-    if (best) await hangPrior(best.study.studyInstanceUid);
+    const relevant = priors.filter((prior) => prior.isRelevant);
+    const inOrder = [
+      ...relevant.filter((prior) => !prior.isLater),
+      ...relevant.filter((prior) => prior.isLater),
+    ];
+    await hangFirst(inOrder.map((prior) => prior.study.studyInstanceUid));
     // Nothing fits by itself: the reader chooses, or sees that there is nothing or why it could not be read.
     if (usePriors.getState().hanging.kind !== 'hung') usePriors.setState({ isOpen: true });
   };
