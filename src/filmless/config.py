@@ -374,6 +374,13 @@ class Settings(BaseSettings):
         1 << 16, description="Longest value of one preference of a person, as JSON.", ge=1 << 10, le=1 << 20
     )
     priors_max: int = Field(200, description="Most other studies of a patient that are offered beside one.", ge=1)
+    hanging_series_max: int = Field(
+        200, description="Most series of a study that are looked at to choose what hangs where.", ge=1
+    )
+    hanging_trial_scanned_max: int = Field(
+        1000, description="Most recent studies that are looked at to try a hanging protocol.", ge=1
+    )
+    hanging_protocols_max: int = Field(100, description="Most hanging protocols of one person, and of the site.", ge=1)
     preferences_max: int = Field(32, description="Most preferences of one person.", ge=1)
     token_days_max: int = Field(366, description="Longest life of an API token.", ge=1)
     setup_link_s: float = Field(86400.0, description="Life of the one-time setup link.", gt=0)

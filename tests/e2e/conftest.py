@@ -21,6 +21,7 @@ def screen_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScreenSe
     server = ScreenServer(tmp_path_factory.mktemp("screen") / "data", settings=settings)
     server.start()
     server.sign_in()
+    server.forget_preferences()
     yield server
     server.stop()
 

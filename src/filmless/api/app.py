@@ -19,6 +19,7 @@ from filmless.api import (
     deletions,
     errors,
     events,
+    hanging,
     health,
     objects,
     openings,
@@ -105,7 +106,7 @@ def create_api(archive: Archive | None) -> FastAPI:
     )
     errors.add_handlers(app)
     studied = (studies, deletions, uploads, objects)
-    in_viewer = (openings, preferences)
+    in_viewer = (hanging, openings, preferences)
     for room in (session, *studied, events, changes, people, peers, operation, health, webhooks, audit, *in_viewer):
         app.include_router(room.router)
     if archive is not None:

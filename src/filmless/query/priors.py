@@ -6,8 +6,6 @@ strangers never meet here.
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -16,10 +14,11 @@ from sqlalchemy import Row, select
 from filmless.access import policy
 from filmless.access.policy import Action
 from filmless.access.principal import Principal
-from filmless.archive.tables import series, studies
-from filmless.dicom.anatomy import are_neighbours, regions_in, sides_in
+from filmless.archive.tables import studies
+from filmless.dicom.anatomy import are_neighbours
 from filmless.errors import NotFound
 from filmless.query.listing import LISTED_COLUMNS, StudyRow
+from filmless.query.subjects import Subject, read_series, subject_of
 
 if TYPE_CHECKING:
     from filmless.archive import Archive
@@ -39,9 +38,6 @@ RELEVANT_FROM: Final = 4
 """Of the same region, or of the same modality and one side by side."""
 
 _FAMILIES: Final = ({"CR", "DX", "DR", "RG", "RF"}, {"CT", "PT"}, {"MG", "US", "MR"}, {"XA", "CT"}, {"PT", "NM"})
-_NO_IMAGES: Final = {"SR", "PR", "KO", "SEG", "DOC", "REG", "RTSTRUCT", "RTPLAN", "RTDOSE", "OT", "AU", "HC"}
-_PROCEDURE_CODES: Final = ("00081032", "00321064")
-_CODE_VALUE, _SCHEME = "00080100", "00080102"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +57,6 @@ class Prior:
     is_relevant: bool
     is_later: bool
     reasons: tuple[Reason, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """What was examined, and how."""
-
-    modalities: frozenset[str]
-    regions: frozenset[str]
-    sides: frozenset[str]
-    procedures: dict[tuple[str, str], str]
 
 
 def find_priors(archive: Archive, principal: Principal, study_instance_uid: str) -> list[Prior]:
@@ -95,43 +81,13 @@ def find_priors(archive: Archive, principal: Principal, study_instance_uid: str)
             .order_by(studies.c.study_date.desc(), studies.c.study_time.desc(), studies.c.id.desc())
             .limit(archive.settings.priors_max)
         ).all()
-        keys = [current.id, *(row.id for row in others)]
-        named = (series.c.body_part_examined, series.c.laterality, series.c.series_description, series.c.protocol_name)
-        below: dict[int, list[Any]] = defaultdict(list)
-        for row in session.execute(select(series.c.study_key, *named).where(series.c.study_key.in_(keys))):
-            below[row.study_key].append(row)
-    subject = _subject(current, below[current.id])
-    found = [_prior(current, subject, row, _subject(row, below[row.id])) for row in others]
+        below = read_series(session, [current.id, *(row.id for row in others)])
+    subject = subject_of(current, below[current.id])
+    found = [_prior(current, subject, row, subject_of(row, below[row.id])) for row in others]
     return sorted(found, key=lambda prior: -prior.score)  # stable: the newest of the same score comes first
 
 
-def _subject(study: Row[Any], below: list[Any]) -> _Subject:
-    codes = {
-        (str(value), scheme): meaning
-        for tag in _PROCEDURE_CODES
-        for item in json.loads(study.attributes).get(tag, {}).get("Value", [])
-        if (value := _first(item, _CODE_VALUE))
-        for scheme, meaning in [(_first(item, _SCHEME), _first(item, "00080104") or str(value))]
-    }
-    # The study's words are those of all its series; a series' words count only where nothing else names a region.
-    texts = [study.study_description, *(row.body_part_examined for row in below), *codes.values()]
-    regions = regions_in(texts)
-    if not regions:
-        regions = regions_in(text for row in below for text in (row.series_description, row.protocol_name))
-    return _Subject(
-        modalities=frozenset(study.modalities.split("\\")) - _NO_IMAGES - {""},
-        regions=regions,
-        sides=sides_in((row.laterality for row in below), [study.study_description, *codes.values()]),
-        procedures=codes,
-    )
-
-
-def _first(item: dict[str, Any], tag: str) -> str:
-    values = item.get(tag, {}).get("Value") or [""]
-    return str(values[0] or "")
-
-
-def _prior(current: Row[Any], subject: _Subject, row: Row[Any], other: _Subject) -> Prior:
+def _prior(current: Row[Any], subject: Subject, row: Row[Any], other: Subject) -> Prior:
     reasons = _reasons(subject, other)
     score = sum(WEIGHTS[reason.kind] for reason in reasons)
     return Prior(
@@ -143,7 +99,7 @@ def _prior(current: Row[Any], subject: _Subject, row: Row[Any], other: _Subject)
     )
 
 
-def _reasons(one: _Subject, other: _Subject) -> list[Reason]:
+def _reasons(one: Subject, other: Subject) -> list[Reason]:
     codes = sorted(one.procedures.keys() & other.procedures.keys())
     reasons = [Reason("procedure", one.procedures[code]) for code in codes[:1]]
     common = one.regions & other.regions

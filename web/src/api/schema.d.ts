@@ -623,6 +623,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/studies/{studyInstanceUid}/hanging": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Hanging Subject
+         * @description Say what a study is about, with a few instances of each series: enough to choose what hangs where.
+         */
+        get: operations["getHangingSubject"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/studies/{studyInstanceUid}/key-objects": {
         parameters: {
             query?: never;
@@ -1137,6 +1157,21 @@ export interface components {
             description: string;
             name: string;
         };
+        /** @description A coded concept. */
+        HangingCode: {
+            meaning: string;
+            scheme: string;
+            value: string;
+        };
+        /** @description What a study is about, and its series. */
+        HangingSubject: {
+            modalities: string[];
+            procedures: components["schemas"]["HangingCode"][];
+            regions: string[];
+            series: components["schemas"]["SampledSeries"][];
+            sides: string[];
+            studyInstanceUid: string;
+        };
         /** @description What is broken, the worst first, then what is well. `isReady` is what `/readyz` says. */
         Health: {
             findings: components["schemas"]["HealthFinding"][];
@@ -1422,6 +1457,15 @@ export interface components {
             url: string;
             waiting: number;
             waitingSince: string | null;
+        };
+        /** @description A series and some of its instances, as DICOM JSON with only what tells series apart. */
+        SampledSeries: {
+            modality: string;
+            numberOfInstances: number;
+            samples: {
+                [key: string]: components["schemas"]["JsonValue"];
+            }[];
+            seriesInstanceUid: string;
         };
         /** @description How to change a secret: `at_once` when the one before is known to somebody who should not know it. */
         SecretRotation: {
@@ -4622,6 +4666,91 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Study"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getHangingSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HangingSubject"];
                 };
             };
             /** @description Bad Request */

@@ -38,7 +38,12 @@ export default function Viewer({ studyInstanceUid, seriesInstanceUid, onClose, o
   // Waits in here and not above: a component that waits has no effects, and its study would not be asked for yet.
   return (
     <Suspense fallback={<Waiting />}>
-      <ViewerPage onClose={onClose} onStudy={onStudy} onRetry={() => setAttempt((before) => before + 1)} />
+      <ViewerPage
+        onClose={onClose}
+        onStudy={onStudy}
+        onRetry={() => setAttempt((before) => before + 1)}
+        isSeriesAsked={seriesInstanceUid !== undefined}
+      />
     </Suspense>
   );
 }

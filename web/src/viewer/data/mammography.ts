@@ -27,9 +27,15 @@ export function hungMammogram(laterality: string, patientOrientation: string[]):
   return orientation;
 }
 
-/** How a display set stands when it is opened. */
-export function hungOrientation(displaySet: DisplaySet | undefined): Orientation {
+/** The side of the viewport that the chest wall of a hung mammogram is on; null where that is not known. */
+export function chestWallOf(frame: Frame): 'left' | 'right' | null {
+  if (frame.instance.modality !== 'MG' || texts(frame.instance.dataset, '00200020').length === 0) return null;
+  return ({ R: 'right', L: 'left' } as const)[lateralityOf(frame)] ?? null;
+}
+
+/** How a display set stands when one of its frames is opened. */
+export function hungOrientation(displaySet: DisplaySet | undefined, index = 0): Orientation {
   if (displaySet?.kind !== 'stack' || displaySet.modality !== 'MG') return UPRIGHT;
-  const [frame] = displaySet.frames;
+  const frame = displaySet.frames[index];
   return frame ? hungMammogram(lateralityOf(frame), texts(frame.instance.dataset, '00200020')) : UPRIGHT;
 }

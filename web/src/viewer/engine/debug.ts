@@ -7,6 +7,7 @@ import { canvasToImage, edgeLetters, imageToCanvas, type Presentation } from '..
 import { texts } from '../data/dicomJson';
 import { timings } from '../data/timing';
 import type { Point2, Vector3 } from '../data/vectors';
+import { useHanging } from '../hanging/state';
 import { useAnnotations } from '../state/annotations';
 import {
   PANES,
@@ -120,6 +121,9 @@ const api = {
   },
   get loaded() {
     return useViewer.getState().loaded;
+  },
+  get hanging() {
+    return useHanging.getState();
   },
   /** The reader's marks on the study. */
   get annotations() {

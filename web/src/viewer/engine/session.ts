@@ -69,6 +69,7 @@ class Session {
   readonly views = new Map<PaneId, StackView>();
   /** Told of each viewport that comes into being. */
   readonly attachListeners = new Set<(id: PaneId) => void>();
+  readonly resizeListeners = new Set<() => void>();
   private readonly automatic = new Map<string, WindowVoi>();
   private readonly displaySetsOfImage = new Map<string, string>();
   private readonly known = new Set<string>();
@@ -396,6 +397,7 @@ class Session {
 
   private handleResize(): void {
     engine().resize(true, true);
+    for (const listener of this.resizeListeners) listener();
     for (const id of this.views.keys()) this.present(id);
   }
 

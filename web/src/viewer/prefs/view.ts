@@ -1,6 +1,7 @@
 /** How a study looks when it is opened, and what is written on it, as a person chose it. */
 import { setPreference, usePreferences } from '@/api/preferences';
 import { type Layout, LAYOUTS, setLayout, useViewer } from '../state/store';
+import { useHanging } from '../hanging/state';
 import { mouse } from './mouse';
 
 /** What can be left out of the writing over an image; its marks of loss and of inversion cannot. */
@@ -47,7 +48,8 @@ export function applyViewChoice(isNarrow: boolean): () => void {
   setLayout(layout);
   // Viewports fill as series arrive, until the reader arranges for themselves.
   const stop = useViewer.subscribe((now, was) => {
-    if (now.studyInstanceUid !== studyInstanceUid || now.layout !== layout || now.maximised) stop();
+    const isHung = useHanging.getState().current !== null;
+    if (now.studyInstanceUid !== studyInstanceUid || now.layout !== layout || now.maximised || isHung) stop();
     else if (now.displaySets !== was.displaySets) setLayout(layout);
   });
   return stop;

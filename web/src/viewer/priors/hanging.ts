@@ -1,11 +1,10 @@
 /** Hanging a prior beside the current study: its series that answers what is shown, and no other, is fetched. */
 import { create } from 'zustand';
-import { DICOMWEB_ROOT, findSeries, seriesMetadata } from '../data/dicomweb';
-import { splitSeries } from '../data/displaySets';
+import { findSeries } from '../data/dicomweb';
 import { asFailure, type Failure } from '../data/errors';
-import { readPatientAndStudy } from '../data/frames';
 import { openDisplaySet, type PaneId, panesOf, setLayout, stackOf, useViewer } from '../state/store';
-import { answering, isSamePatient } from './matching';
+import { addPriorSets, loadPriorSeries } from './loading';
+import { answering } from './matching';
 
 /** Series of a prior that are tried before it is said that none can be shown. */
 const TRIED_MAX = 4;
@@ -76,19 +75,15 @@ export async function hangPrior(studyInstanceUid: string): Promise<void> {
     };
     const series = answering(wanted, await findSeries(studyInstanceUid)).slice(0, TRIED_MAX);
     for (const { seriesInstanceUid } of series) {
-      const datasets = await seriesMetadata(studyInstanceUid, seriesInstanceUid);
+      const sets = await loadPriorSeries(studyInstanceUid, seriesInstanceUid);
       if (isStale()) return;
-      if (!datasets.every((dataset) => isSamePatient(patient, readPatientAndStudy(dataset)))) {
+      if (sets === null) {
         set({ kind: 'refused', studyInstanceUid, reason: 'otherPatient' });
         return;
       }
-      const sets = splitSeries(datasets, DICOMWEB_ROOT);
       const stack = sets.find((each) => each.kind === 'stack');
       if (!stack) continue;
-      useViewer.setState(({ displaySets, loaded }) => ({
-        displaySets: { ...displaySets, [stack.id]: stack },
-        loaded: { ...loaded, [stack.id]: loaded[stack.id] ?? 0 },
-      }));
+      addPriorSets([stack]);
       const panes = paneBeside();
       openDisplaySet(panes.beside, stack.id);
       useViewer.setState({ active: panes.current, maximised: null });

@@ -48,6 +48,8 @@ export interface SpaceState {
   /** What the other viewports take from the one in use. */
   links: { place: boolean; window: boolean; view: boolean };
   anchors: Partial<Record<PaneId, Anchor>>;
+  /** Viewports of the same mm to the screen's pixel: as large as all fit, or as in the patient. */
+  sizing: 'fit' | 'same' | 'true';
   hasReferenceLines: boolean;
   isCalibrating: boolean;
   notice: Notice | null;
@@ -65,6 +67,7 @@ export const useSpace = create<SpaceState>(() => ({
   carried: null,
   links: { place: false, window: false, view: false },
   anchors: {},
+  sizing: 'fit',
   hasReferenceLines: true,
   isCalibrating: false,
   notice: null,

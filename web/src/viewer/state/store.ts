@@ -5,7 +5,7 @@ import type { DisplaySet, StackDisplaySet } from '../data/displaySets';
 import type { Failure } from '../data/errors';
 import type { PatientAndStudy } from '../data/frames';
 import { hungOrientation } from '../data/mammography';
-import { FITTED, type Presentation } from '../data/orientation';
+import { FITTED, type Orientation, type Presentation } from '../data/orientation';
 import type { Voi, WindowVoi } from '../lut/voi';
 import { MARK_KINDS, type MarkKind } from '../tools/annotations/model';
 import { type Layout, LAYOUTS, type PaneId, PANES, panesOf } from './layout';
@@ -175,11 +175,59 @@ export function openDisplaySet(pane: PaneId, displaySetId: string): void {
   setState({ active: pane });
 }
 
+/** What a viewport shows, and from where on. */
+export interface Hung {
+  displaySetId: string;
+  index: number;
+  voi: VoiChoice;
+  isInverted: boolean;
+}
+
+/** Arranges all viewports at once; those without anything to show are empty. What hangs there already stays. */
+export function hangPanes(layout: Layout, hung: readonly (Hung | null)[]): void {
+  setState((state) => {
+    const panes = emptyPanes();
+    panesOf(layout).forEach((id, at) => {
+      const each = hung[at];
+      const set = each && state.displaySets[each.displaySetId];
+      if (!each || !set) return;
+      const before = state.panes[id];
+      const { index, voi, isInverted } = each;
+      const isThere = before.displaySetId === each.displaySetId && before.index === index;
+      panes[id] = {
+        ...(isThere
+          ? before
+          : { ...EMPTY_PANE, status: { kind: set.kind === 'stack' ? 'loading' : 'ready' } }),
+        displaySetId: each.displaySetId,
+        index,
+        voi,
+        isInverted,
+        presentation: { ...FITTED, orientation: hungOrientation(set, index) },
+        attempt: isThere ? before.attempt : before.attempt + 1,
+      };
+    });
+    const first = panesOf(layout).find((id) => panes[id].displaySetId !== null) ?? 'pane1';
+    return { layout, panes, maximised: null, active: first };
+  });
+}
+
+const isSame = (one: Orientation, other: Orientation): boolean =>
+  one.every((value, at) => value === other[at]);
+
 export function setIndex(pane: PaneId, index: number): void {
   const stack = stackOf(getState(), pane);
   if (!stack) return;
   const bounded = Math.min(stack.frames.length - 1, Math.max(0, Math.round(index)));
-  if (bounded !== getState().panes[pane].index) changePane(pane, { index: bounded });
+  const { index: before, presentation } = getState().panes[pane];
+  if (bounded === before) return;
+  // The mammograms of one series may be of both sides: each hangs by its own, unless the reader turned it.
+  const next = hungOrientation(stack, bounded);
+  const isAsHung = isSame(presentation.orientation, hungOrientation(stack, before));
+  const turned = isAsHung && !isSame(presentation.orientation, next);
+  changePane(pane, {
+    index: bounded,
+    ...(turned && { presentation: { ...presentation, orientation: next } }),
+  });
 }
 
 export function scrollBy(pane: PaneId, steps: number): void {

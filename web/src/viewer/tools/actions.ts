@@ -12,6 +12,7 @@ import {
   UPRIGHT,
 } from '../data/orientation';
 import { ownVois } from '../lut/voi';
+import { stepProtocol } from '../hanging/hang';
 import { preferencesDialog } from '../prefs/dialog';
 import { chooseView } from '../prefs/view';
 import { presetsOf } from '../prefs/windows';
@@ -37,6 +38,7 @@ import {
 } from '../state/store';
 import { leaveMarking, MARK_ACTIONS } from './annotations/actions';
 import { toggleKeyImage } from './objects';
+import { toggleSameSize } from './sizes';
 import {
   changeSlab,
   linkByHand,
@@ -145,7 +147,10 @@ function focusNeighbour(step: 1 | -1): void {
 
 export function resetView(pane: PaneId = active()): void {
   setApplied(pane, null);
-  const orientation = hungOrientation(displaySetOf(getState(), pane) ?? undefined);
+  const orientation = hungOrientation(
+    displaySetOf(getState(), pane) ?? undefined,
+    getState().panes[pane].index,
+  );
   changePane(pane, { presentation: { ...FITTED, orientation }, voi: OWN_VOI, isInverted: false });
 }
 
@@ -210,6 +215,7 @@ export const ACTIONS: Action[] = [
   { name: 'fit', group: 'view', keys: ['f', '='], run: () => fitView() },
   { name: 'oneToOne', group: 'view', keys: ['Shift+F'], run: () => void showPixelsOneToOne(active()) },
   { name: 'trueSize', group: 'view', keys: ['Shift+Z'], run: () => void showTrueSize() },
+  { name: 'sameSize', group: 'view', keys: ['Alt+z'], run: toggleSameSize },
   {
     name: 'measureScreen',
     group: 'view',
@@ -255,6 +261,8 @@ export const ACTIONS: Action[] = [
   { name: 'thicker', group: 'screen', keys: ['Alt++', 'Alt+='], run: () => void changeSlab(2) },
   { name: 'slabMode', group: 'screen', keys: ['Alt+m'], run: () => void nextSlabMode() },
   { name: 'fusion', group: 'screen', keys: ['j'], run: () => void toggleFusion() },
+  { name: 'nextProtocol', group: 'screen', keys: ['e'], run: () => stepProtocol(1) },
+  { name: 'previousProtocol', group: 'screen', keys: ['Alt+e'], run: () => stepProtocol(-1) },
   { name: 'maximise', group: 'screen', keys: ['m'], run: () => toggleMaximised(active()) },
   { name: 'previousViewport', group: 'screen', keys: ['['], run: () => focusNeighbour(-1) },
   { name: 'nextViewport', group: 'screen', keys: [']'], run: () => focusNeighbour(1) },

@@ -12,6 +12,7 @@ import {
 import { type KeyboardEvent, useRef, useState } from 'react';
 import { useBinding } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
+import { HangingItems } from '../hanging/HangingItems';
 import { useTexts } from '../i18n';
 import {
   COLUMNS_MAX,
@@ -46,7 +47,7 @@ export function LayoutMenu() {
   const [isOpened, setIsOpened] = useState(false);
   const Icon = LAYOUT_ICONS[layout] ?? LayoutGrid;
   return (
-    <Menu opened={isOpened} onChange={setIsOpened}>
+    <Menu opened={isOpened} onChange={setIsOpened} width={330}>
       <Menu.Target>
         <Tooltip label={t('layout')}>
           <ActionIcon className={toolbarClasses.button} size={34} aria-label={t('layout')}>
@@ -67,6 +68,8 @@ export function LayoutMenu() {
             setIsOpened(false);
           }}
         />
+        <Menu.Divider />
+        <HangingItems />
       </Menu.Dropdown>
     </Menu>
   );

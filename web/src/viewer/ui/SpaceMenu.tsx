@@ -48,6 +48,7 @@ export function SpaceItems() {
   const links = useSpace((state) => state.links);
   const hasAnchors = useSpace((state) => Object.keys(state.anchors).length > 0);
   const hasReferenceLines = useSpace((state) => state.hasReferenceLines);
+  const sizing = useSpace((state) => state.sizing);
   return (
     <>
       <Menu.Label>{t('space.linked')}</Menu.Label>
@@ -57,6 +58,7 @@ export function SpaceItems() {
       <ActionItem name="linkView" isOn={links.view} />
       <Menu.Divider />
       <ActionItem name="referenceLines" isOn={hasReferenceLines} />
+      <ActionItem name="sameSize" isOn={sizing !== 'fit'} />
       <ActionItem name="trueSize" />
       <ActionItem name="measureScreen" />
     </>

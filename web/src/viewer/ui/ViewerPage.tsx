@@ -6,6 +6,8 @@ import { useHotkeys } from '@/lib/hotkeys';
 import { asFailure, type Failure } from '../data/errors';
 import { reportOpening } from '../data/reportOpening';
 import { useTexts } from '../i18n';
+import { HungBy } from '../hanging/HungBy';
+import { useHangingOfStudy } from '../hanging/useHangingOfStudy';
 import { PreferencesDialog } from '../prefs/PreferencesDialog';
 import { applyViewChoice } from '../prefs/view';
 import { PriorsPanel } from '../priors/PriorsPanel';
@@ -17,6 +19,7 @@ import { ACTIONS, stepBack } from '../tools/actions';
 import { loadMarksAfterFirstImage } from '../tools/annotations/loading';
 import { loadEngine } from '../tools/withEngine';
 import { listenToLinks } from '../tools/links';
+import { listenToSizes } from '../tools/sizes';
 import { BottomBar } from './BottomBar';
 import { FailureText } from './FailureText';
 import { CalibrationDialog } from './CalibrationDialog';
@@ -92,9 +95,11 @@ interface PageProps {
   onClose: () => void;
   onStudy: (studyInstanceUid: string) => void;
   onRetry: () => void;
+  /** The address names a series, which is to be seen. */
+  isSeriesAsked: boolean;
 }
 
-export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
+export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }: PageProps) {
   const t = useTexts();
   const isNarrow = useIsNarrow();
   const engine = useEngine();
@@ -108,17 +113,20 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
   useEffect(reportOpening, []);
   useOwnView(isNarrow);
   useReadingKeys(onStudy);
+  useHangingOfStudy(isNarrow, isSeriesAsked);
   useEffect(listenToLinks, []);
   useEffect(() => {
     if (engine !== true) return undefined;
     let stop: (() => void) | null = null;
     let isGone = false;
+    const stopSizes = listenToSizes();
     void import('../engine/planes').then(({ listenToPlanes }) => {
       if (!isGone) stop = listenToPlanes();
     });
     return () => {
       isGone = true;
       stop?.();
+      stopSizes();
     };
   }, [engine]);
 
@@ -168,6 +176,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry }: PageProps) {
       {isNarrow && <BottomBar />}
       <footer className={classes.notice}>
         {t('notice')}
+        <HungBy />
         <OpeningTimes />
       </footer>
       <PreferencesDialog />

@@ -1,0 +1,205 @@
+"""Hanging: a study is arranged by geometry and codes, its priors beside it, and an arrangement is remembered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+from pydicom.dataset import Dataset
+
+import make
+from screen import OpenPage, ScreenServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("screen")]
+
+MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
+HUNG = (
+    "(id) => window.__filmless?.viewer?.hanging.matches[window.__filmless.viewer.hanging.current]?.protocol.id === id"
+)
+SHOWN = """() => { const v = window.__filmless.viewer; return v.viewports().map(id => {
+  const pane = v.viewport(id); return pane.imageId?.split('/instances/')[1].split('/')[0] ?? null; }) }"""
+READY = """() => { const v = window.__filmless.viewer; return v.viewports().every(id => {
+  const pane = v.viewport(id); return pane.status === 'empty' || (pane.status === 'ready' && pane.shown === pane.index
+  && pane.values()); }) }"""
+PIXELS_PER_MM = """() => { const v = window.__filmless.viewer; return v.viewports().map(id => {
+  const pane = v.viewport(id); const [a, b] = [[0, 0], [10, 0]].map(pane.imageToCanvas);
+  return Math.abs(b[0] - a[0]) / 10 / pane.place.columnSpacing; }) }"""
+CHEST_WALLS = """() => { const v = window.__filmless.viewer; return v.viewports().map(id => {
+  const pane = v.viewport(id); const width = document.querySelector(`[data-viewport=${id}]`).clientWidth;
+  const edges = [-0.5, COLUMNS - 0.5].map(column => pane.imageToCanvas([column, 0])[0]);
+  return {left: Math.min(...edges), right: width - Math.max(...edges)}; }) }"""
+
+
+@pytest.fixture(autouse=True)
+def hangs(screen_server: ScreenServer) -> None:
+    screen_server.call("DELETE", "/preferences/hanging")
+
+
+def code(value: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, "SCT", meaning
+    return item
+
+
+VIEWS = {"CC": code("399162004", "cranio-caudal"), "MLO": code("399368009", "medio-lateral oblique")}
+
+
+def breast(side: str, view: str, spacing: str, shape: tuple[int, int], **more: Any) -> Dataset:
+    """A mammogram read out with the chest wall at its first column, whichever breast it is of."""
+    rows, columns = shape
+    pixels = np.tile(np.linspace(3000, 0, columns), (rows, 1)).astype(np.int16)
+    down = "F" if view == "MLO" else ("L" if side == "R" else "R")
+    values = {
+        "SOPClassUID": MAMMOGRAM,
+        "SOPInstanceUID": make.uid(),
+        "SeriesInstanceUID": make.uid(),
+        "PatientID": "HANGMG",
+        "Modality": "MG",
+        "BodyPartExamined": "BREAST",
+        "ImageLaterality": side,
+        "PatientOrientation": ["A", down],
+        "ViewCodeSequence": [VIEWS[view]],
+        "ImagerPixelSpacing": [spacing, spacing],
+        "PresentationIntentType": "FOR PRESENTATION",
+        "ImagePositionPatient": None,
+        "ImageOrientationPatient": None,
+        "PixelSpacing": None,
+        "FrameOfReferenceUID": None,
+        "RescaleIntercept": "0",
+        "WindowCenter": "1500",
+        "WindowWidth": "3000",
+        "PixelData": pixels.tobytes(),
+        # What it is called must not matter.
+        "SeriesDescription": "L MLO",
+    }
+    return make.ct_slice(rows, columns, **values | more)
+
+
+def hung(page: Page, protocol: str) -> list[str | None]:
+    """The instances in the viewports once a protocol hangs them."""
+    page.wait_for_function(HUNG, arg=protocol)
+    page.wait_for_function(READY)
+    shown: list[str | None] = page.evaluate(SHOWN)
+    return shown
+
+
+def test_mammograms_hang_by_view_at_one_size_with_their_prior_below(
+    open_page: OpenPage, screen_server: ScreenServer
+) -> None:
+    order = [("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO")]
+    # Two sizes of pixels and of detectors: 24 x 30 cm and 18 x 24 cm at 1 mm and 0.75 mm.
+    sizes = {"R": ("1", (300, 240)), "L": ("0.75", (320, 240))}
+    made: dict[str, dict[tuple[str, str], Dataset]] = {}
+    for day in ("20240301", "20220301"):
+        common = {"StudyInstanceUID": make.uid(), "StudyDate": day}
+        numbers = iter((4, 3, 2, 1))
+        made[day] = {
+            each: breast(*each, *sizes[each[0]], SeriesNumber=next(numbers), **common)  # type: ignore[arg-type]
+            for each in order
+        }
+        raw = breast("R", "CC", "1", (300, 240), SeriesNumber=0, PresentationIntentType="FOR PROCESSING", **common)
+        screen_server.store(raw, *made[day].values())
+    current, prior = made["20240301"], made["20220301"]
+
+    page = open_page(f"/viewer/{current['R', 'CC'].StudyInstanceUID}")
+    shown = hung(page, "mammographyPrior")
+    assert shown == [str(study[each].SOPInstanceUID) for study in (current, prior) for each in order]
+    assert "1 prior" in page.locator("[data-role=hung-by]").inner_text()
+    page.screenshot(path="/tmp/hanging-mg8.png")
+
+    page.keyboard.press("e")
+    assert hung(page, "mammography") == [str(current[each].SOPInstanceUID) for each in order]
+    scales = page.evaluate(PIXELS_PER_MM)
+    heights = page.evaluate("[...document.querySelectorAll('[data-viewport]')].map(each => each.clientHeight)")
+    # The tallest is 300 mm; all have its scale.
+    assert scales == pytest.approx([min(heights) / 300] * 4)
+    walls = page.evaluate(CHEST_WALLS.replace("COLUMNS", "240"))
+    assert [round(wall["right" if at % 2 == 0 else "left"], 3) for at, wall in enumerate(walls)] == [0, 0, 0, 0]
+    page.screenshot(path="/tmp/hanging-mg4.png")
+
+    # Zoomed in one, it is zoomed in all; 5 pixels to the mm where the screen was measured so.
+    page.keyboard.press("+")
+    zoomed = page.evaluate(PIXELS_PER_MM)
+    assert zoomed == pytest.approx([1.25 * scales[0]] * 4)
+    page.evaluate("localStorage.setItem('filmless.screenScale', `5 ${devicePixelRatio}`)")
+    page.keyboard.press("Shift+Z")
+    page.wait_for_function(f"() => ({PIXELS_PER_MM})().every(scale => Math.abs(scale - 5) < 1e-6)")
+    page.keyboard.press("Alt+z")
+    fitted = page.evaluate(PIXELS_PER_MM)
+    assert fitted[0] == pytest.approx(heights[0] / 300)
+    assert fitted[1] == pytest.approx(heights[1] / 240)
+
+
+def sequence(number: int, study: str, level: int, **times: str) -> list[Dataset]:
+    series = make.uid()
+    pixels = np.full((16, 16), level, np.int16).tobytes()
+    return [
+        make.ct_slice(
+            16,
+            SOPClassUID=make.MR,
+            PatientID="HANGMR",
+            Modality="MR",
+            BodyPartExamined="HEAD",
+            StudyInstanceUID=study,
+            SeriesInstanceUID=series,
+            SeriesNumber=number,
+            InstanceNumber=at,
+            SeriesDescription="t1 t2 flair",
+            ImagePositionPatient=["0", "0", str(5 * at)],
+            RescaleIntercept="0",
+            PixelData=pixels,
+            **times,
+        )
+        for at in (1, 2)
+    ]
+
+
+def test_the_sequences_of_a_brain_hang_by_their_times_and_keys_go_through_the_protocols(
+    open_page: OpenPage, screen_server: ScreenServer
+) -> None:
+    study = make.uid()
+    t1 = sequence(1, study, 10, RepetitionTime="500", EchoTime="12")
+    flair = sequence(2, study, 20, RepetitionTime="9000", EchoTime="120", InversionTime="2500")
+    t2 = sequence(3, study, 30, RepetitionTime="4500", EchoTime="95")
+    screen_server.store(*t1, *flair, *t2)
+    firsts = [str(each[0].SOPInstanceUID) for each in (t1, flair, t2)]
+
+    page = open_page(f"/viewer/{study}")
+    assert hung(page, "brain") == [firsts[1], firsts[2], firsts[0], None]
+    page.keyboard.press("e")
+    assert hung(page, "mr") == [*firsts, None]
+    page.keyboard.press("e")
+    page.wait_for_function("() => window.__filmless.viewer.hanging.current === null")
+    assert page.evaluate("window.__filmless.viewer.layout") == "1x1"
+    page.keyboard.press("Alt+e")
+    assert hung(page, "mr") == [*firsts, None]
+    # What the reader arranges is no longer the protocol's.
+    page.keyboard.press("Shift+Digit1")
+    assert page.locator("[data-role=hung-by]").count() == 0
+
+
+def test_a_prior_hangs_beside_a_ct_and_only_the_series_that_hangs_is_fetched(
+    open_page: OpenPage, screen_server: ScreenServer
+) -> None:
+    def series(study: str, day: str, number: int, **more: Any) -> Dataset:
+        values = {"PatientID": "HANGCT", "StudyInstanceUID": study, "StudyDate": day, "SeriesNumber": number}
+        return make.ct_slice(16, **values | {"SeriesInstanceUID": make.uid()} | more)
+
+    now, before = make.uid(), make.uid()
+    coronal = ["1", "0", "0", "0", "0", "-1"]
+    current = series(now, "20240301", 1, ContrastBolusAgent="Iohexol")
+    other = series(before, "20230301", 1, ImageOrientationPatient=coronal)
+    plain = series(before, "20230301", 2)
+    same = series(before, "20230301", 3, ContrastBolusAgent="Iohexol")
+    screen_server.store(current, other, plain, same)
+
+    page = open_page("/")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"/viewer/{now}")
+    assert hung(page, "ctPrior") == [str(current.SOPInstanceUID), str(same.SOPInstanceUID)]
+    assert page.locator("[data-pane=pane2] [data-role=ribbon]").get_attribute("data-study") == "prior"
+    of_prior = {url.split("/series/")[1].split("/")[0] for url in asked if f"{before}/series/" in url}
+    assert of_prior == {str(same.SeriesInstanceUID)}

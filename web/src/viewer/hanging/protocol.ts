@@ -1,0 +1,112 @@
+/** What a hanging protocol says: when it is for a study, how viewports lie, what goes into each. Plain data. */
+import type { Layout } from '../state/layout';
+
+export interface Code {
+  value: string;
+  scheme: string;
+  meaning: string;
+}
+
+export type Side = '' | 'L' | 'R' | 'B';
+
+/** Each part that is not empty must hold; of a list, one entry. */
+export interface Conditions {
+  modalities: readonly string[];
+  /** As `dicom/anatomy.py` names them. */
+  regions: readonly string[];
+  procedures: readonly Code[];
+  laterality: Side;
+  /** Priors that must be there. */
+  priors: number;
+}
+
+export const PLANE_NAMES = ['axial', 'coronal', 'sagittal', 'oblique'] as const;
+export type ImagePlane = (typeof PLANE_NAMES)[number];
+
+export const WEIGHTINGS = ['t1', 't2', 'pd', 'flair', 'stir', 't2star', 'diffusion', 'adc'] as const;
+export type Weighting = (typeof WEIGHTINGS)[number];
+
+/** Which pictures a viewport shows. What is empty or null may be anything. */
+export interface Selector {
+  /** 0 is the current study, 1 the first prior that is offered. */
+  prior: number;
+  modality: string;
+  plane: ImagePlane | '';
+  /** Any of these views: CC, MLO, PA, LATERAL ... */
+  views: readonly string[];
+  laterality: '' | 'L' | 'R';
+  weighting: Weighting | '';
+  hasContrast: boolean | null;
+  /** Values that Image Type (0008,0008) must have, all of them. */
+  imageType: readonly string[];
+  /** From and to in mm, both included. */
+  thickness: readonly [number, number] | null;
+  /** Which of those that match, from 0, in the order of their series numbers. */
+  place: number;
+}
+
+export interface HungWindow {
+  center: number;
+  width: number;
+}
+
+export interface Viewport {
+  selector: Selector | null;
+  window: HungWindow | null;
+  isInverted: boolean;
+}
+
+export const SIZES = ['fit', 'same', 'true'] as const;
+/** Each picture as large as fits, all of the same mm to the screen's pixel, or as large as in the patient. */
+export type Sizing = (typeof SIZES)[number];
+
+export interface Rule {
+  name: string;
+  when: Conditions;
+  layout: Layout;
+  /** As many as the layout has. */
+  viewports: readonly Viewport[];
+  /** Viewports that must have something to show; with fewer it does not hang. */
+  atLeast: number;
+  sizing: Sizing;
+  links: { place: boolean; window: boolean; view: boolean };
+  /** PET in colours over what shares its frame of reference. */
+  hasFusion: boolean;
+}
+
+export const OWNERS = ['person', 'site', 'builtIn'] as const;
+/** In the order in which they are asked. */
+export type Owner = (typeof OWNERS)[number];
+
+export interface Protocol extends Rule {
+  id: string;
+  owner: Owner;
+}
+
+export const ANY: Conditions = { modalities: [], regions: [], procedures: [], laterality: '', priors: 0 };
+
+export const ANYTHING: Selector = {
+  prior: 0,
+  modality: '',
+  plane: '',
+  views: [],
+  laterality: '',
+  weighting: '',
+  hasContrast: null,
+  imageType: [],
+  thickness: null,
+  place: 0,
+};
+
+export const NO_LINKS: Rule['links'] = { place: false, window: false, view: false };
+
+export const showing = (selector: Partial<Selector>, more: Partial<Viewport> = {}): Viewport => ({
+  selector: { ...ANYTHING, ...selector },
+  window: null,
+  isInverted: false,
+  ...more,
+});
+
+/** How many priors a rule shows. */
+export const priorsShown = ({ viewports }: Pick<Rule, 'viewports'>): number =>
+  Math.max(0, ...viewports.map(({ selector }) => selector?.prior ?? 0));
