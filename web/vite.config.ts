@@ -1,13 +1,14 @@
 import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
+import { earlyStart } from './earlyStart';
 import { faces } from './faces';
 
 const server = process.env.FILMLESS_DEV_SERVER ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
   base: '/',
-  plugins: [react(), faces()],
+  plugins: [react(), earlyStart(), faces()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   // Cornerstone's decoders split their code; only ES module workers can do that.
   worker: { format: 'es' },

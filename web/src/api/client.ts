@@ -2,10 +2,11 @@
 import createClient, { type Middleware } from 'openapi-fetch';
 import { Unreachable } from '@/lib/errors';
 import { csrfToken } from './csrf';
+import { API_ROOT, takeEarlyAnswer } from './early';
 import { type ApiError, toApiError } from './errors';
 import type { paths } from './schema';
 
-export const API_ROOT = '/api/v1';
+export { API_ROOT };
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS']);
 
@@ -20,7 +21,7 @@ const withCsrf: Middleware = {
 /** fetch, but no answer is an error of its own kind, told apart from a bug of ours and from a request called off. */
 async function fetchOrUnreachable(request: Request): Promise<Response> {
   try {
-    return await fetch(request);
+    return await (takeEarlyAnswer(request) ?? fetch(request));
   } catch (error) {
     if (error instanceof TypeError) throw new Unreachable(error);
     throw error;

@@ -1,11 +1,10 @@
 /**
- * The viewer's door. Code and data are fetched side by side: the study is asked for as soon as the door opens, and while
- * Cornerstone is still being read, the first frame is on its way.
+ * The viewer's door. Code and data are fetched side by side: the study is asked for as soon as the door opens (by
+ * `early.ts` even before, when the page was loaded for it), and the first frame is shown before Cornerstone starts.
  */
 import { Center, Loader } from '@mantine/core';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { openStudy } from './data/opening';
-import { loadEngine } from './tools/withEngine';
 
 export interface ViewerProps {
   studyInstanceUid: string;
@@ -15,11 +14,7 @@ export interface ViewerProps {
   onStudy: (studyInstanceUid: string) => void;
 }
 
-const ViewerPage = lazy(() => {
-  // What keeps it from starting is told by the page, which asks for it again.
-  loadEngine().catch(() => undefined);
-  return import('./ui/ViewerPage');
-});
+const ViewerPage = lazy(() => import('./ui/ViewerPage'));
 
 function Waiting() {
   return (

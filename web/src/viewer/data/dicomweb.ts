@@ -12,7 +12,7 @@ async function request(
   accept: string,
   timeoutMs: number,
   signal?: AbortSignal,
-  headers: Record<string, string> = {},
+  { headers = {}, priority = 'auto' }: { headers?: Record<string, string>; priority?: RequestPriority } = {},
 ): Promise<Response> {
   const late = AbortSignal.timeout(timeoutMs);
   const both = signal ? AbortSignal.any([signal, late]) : late;
@@ -22,6 +22,7 @@ async function request(
       headers: { Accept: accept, ...headers },
       credentials: 'same-origin',
       signal: both,
+      priority,
     });
   } catch (error) {
     throw new Failure(late.aborted ? 'timeout' : 'network', '', { cause: error });
@@ -93,8 +94,13 @@ const FRAME_ACCEPT =
   'multipart/related; type="application/octet-stream"; transfer-syntax=*, ' +
   'multipart/related; type="image/jphc"; transfer-syntax=1.2.840.10008.1.2.4.202';
 
-export async function fetchFrame(url: string, timeoutMs: number, signal?: AbortSignal): Promise<Part> {
-  const response = await request(url, FRAME_ACCEPT, timeoutMs, signal);
+export async function fetchFrame(
+  url: string,
+  timeoutMs: number,
+  signal?: AbortSignal,
+  priority: RequestPriority = 'auto',
+): Promise<Part> {
+  const response = await request(url, FRAME_ACCEPT, timeoutMs, signal, { priority });
   const content = new Uint8Array(await body(response.arrayBuffer()));
   try {
     return firstPart(response.headers.get('Content-Type') ?? '', content);
@@ -125,7 +131,7 @@ export const instanceThumbnailUrl = (study: string, series: string, instance: st
 
 /** Asks for the first byte of a rendered resource: its media type, or the reason why there is none. */
 export async function renderedType(url: string, signal?: AbortSignal): Promise<string> {
-  const response = await request(url, '*/*', REQUEST_TIMEOUT_MS, signal, { Range: 'bytes=0-0' });
+  const response = await request(url, '*/*', REQUEST_TIMEOUT_MS, signal, { headers: { Range: 'bytes=0-0' } });
   await response.body?.cancel();
   return response.headers.get('Content-Type')?.split(';')[0] ?? '';
 }

@@ -6,15 +6,23 @@ import { startAnnotations } from '../state/annotations';
 import { forgetBitmaps } from '../overlays/bitmaps';
 import { forgetObjects } from '../overlays/registry';
 import { startObjects } from '../state/objects';
-import { addDisplaySets, openDisplaySet, setSeriesState, startStudy, useViewer } from '../state/store';
+import {
+  addDisplaySets,
+  openDisplaySet,
+  setSeriesState,
+  stackOf,
+  startStudy,
+  useViewer,
+} from '../state/store';
 import { DICOMWEB_ROOT, type SeriesSummary } from './dicomweb';
 import { type DisplaySet, splitSeries } from './displaySets';
 import { asFailure, Failure } from './errors';
-import { fetchEarly } from './frameBytes';
-import { readPatientAndStudy } from './frames';
+import { keepEarlyFramesOf } from './frameBytes';
+import { type Frame, readPatientAndStudy } from './frames';
 import { openingOrder } from './openingOrder';
 import { isReadable } from './rendered';
-import { beginTiming, mark } from './timing';
+import { beginTiming, mark, openingTimes } from './timing';
+import { keepEarlyValuesOf, valuesEarly } from './values';
 import { takeMetadata, takeSeries } from './warm';
 
 const METADATA_AT_ONCE = 2;
@@ -72,7 +80,7 @@ async function open(
         (summary.seriesInstanceUid === wanted ? sets[0] : undefined);
       if (first) {
         const frame = first.kind === 'stack' ? first.frames[0] : undefined;
-        if (frame) fetchEarly(frame.imageId.slice('wadors:'.length));
+        if (frame) loadFirst(frame);
         openDisplaySet('pane1', first.id);
         break;
       }
@@ -93,6 +101,49 @@ async function open(
     }
   };
   await Promise.all(Array.from({ length: METADATA_AT_ONCE }, work));
+}
+
+/** The first frame is loaded and decoded before the renderer is here. What fails is told by the viewport. */
+function loadFirst(frame: Frame): void {
+  valuesEarly(frame).then(
+    () => {
+      // Already on its way, or here, when the study was warmed.
+      mark('firstBytes');
+      mark('firstDecoded');
+    },
+    () => openingTimes.setState({ hasFailed: true }),
+  );
+}
+
+const FIRST_PICTURE_MS = 1500;
+
+/**
+ * Waits until the first picture is on the screen, or cannot be, but not for long. Whatever keeps the processor busy for
+ * hundreds of ms comes afterwards.
+ */
+export function firstPictureSettled(): Promise<void> {
+  const isSettled = (): boolean => {
+    const state = useViewer.getState();
+    const { phases, hasFailed } = openingTimes.getState();
+    const isNoStack = state.panes.pane1.displaySetId !== null && stackOf(state, 'pane1') === null;
+    return phases.firstImage !== undefined || hasFailed || state.study.kind === 'failed' || isNoStack;
+  };
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearTimeout(timer);
+      stopViewer();
+      stopTimes();
+      resolve();
+    };
+    // What was drawn is painted at the next frame of the screen.
+    const look = (): void => {
+      if (isSettled()) requestAnimationFrame(() => setTimeout(finish));
+    };
+    const timer = setTimeout(finish, FIRST_PICTURE_MS);
+    const stopViewer = useViewer.subscribe(look);
+    const stopTimes = openingTimes.subscribe(look);
+    look();
+  });
 }
 
 /** The rest of the study must not take the first image's bandwidth, but it must not wait for a broken one either. */
@@ -128,6 +179,8 @@ export function openStudy(
   startObjects(studyInstanceUid);
   forgetObjects();
   forgetBitmaps();
+  keepEarlyFramesOf(studyInstanceUid);
+  keepEarlyValuesOf(studyInstanceUid);
   open(studyInstanceUid, seriesInstanceUid, abort.signal).catch((error: unknown) => {
     if (!abort.signal.aborted) useViewer.setState({ study: { kind: 'failed', failure: asFailure(error) } });
   });

@@ -1,11 +1,13 @@
-/** Tells the server how long an opening took, once its first image is shown; nobody waits for it. */
+/** Tells the server how long an opening took, once its first image is shown and the renderer has started; nobody waits for it. */
 import { client } from '@/api/client';
-import { PHASES, useTimings } from './timing';
+import { openingTimes, PHASES, type Timings } from './timing';
 
 export function reportOpening(): () => void {
-  return useTimings.subscribe(({ phases }, before) => {
+  const isComplete = ({ firstImage, engineReady }: Timings): boolean =>
+    firstImage !== undefined && engineReady !== undefined;
+  return openingTimes.subscribe(({ phases }, before) => {
     const { firstImage } = phases;
-    if (firstImage === undefined || before.phases.firstImage !== undefined) return;
+    if (firstImage === undefined || !isComplete(phases) || isComplete(before.phases)) return;
     const body = Object.fromEntries(
       PHASES.flatMap((phase) => {
         const ms = phases[phase];

@@ -1,13 +1,13 @@
 /** When each phase of an opening was reached, in ms since the reader asked for the study. */
-import { create } from 'zustand';
+import { createStore } from 'zustand/vanilla';
 
 export const PHASES = [
   'seriesListed',
   'metadataRead',
-  'engineReady',
   'firstBytes',
   'firstDecoded',
   'firstImage',
+  'engineReady',
 ] as const;
 export type Phase = (typeof PHASES)[number];
 export type Timings = Partial<Record<Phase, number>>;
@@ -16,9 +16,11 @@ interface OpeningTimes {
   /** What `performance.now()` said when the reader asked. */
   since: number;
   phases: Timings;
+  /** The first frame cannot be shown. */
+  hasFailed: boolean;
 }
 
-export const useTimings = create<OpeningTimes>(() => ({ since: 0, phases: {} }));
+export const openingTimes = createStore<OpeningTimes>(() => ({ since: 0, phases: {}, hasFailed: false }));
 
 /** What the app's router marks when it is told to show the viewer. */
 export const ASKED = 'filmless:viewerAsked';
@@ -35,15 +37,17 @@ function askedAt(): number {
 }
 
 export function beginTiming(): void {
-  useTimings.setState({ since: askedAt(), phases: {} });
+  const since = askedAt();
+  // Of a page that was loaded for it, the first phases may have been reached before the app ran.
+  openingTimes.setState({ since, hasFailed: false, ...(since === 0 ? {} : { phases: {} }) });
   performance.clearMarks(ASKED);
 }
 
 /** Only the first time counts: what a later frame takes is no part of the opening. */
 export function mark(phase: Phase): void {
-  const { since, phases } = useTimings.getState();
+  const { since, phases } = openingTimes.getState();
   if (phases[phase] !== undefined) return;
-  useTimings.setState({ phases: { ...phases, [phase]: performance.now() - since } });
+  openingTimes.setState({ phases: { ...phases, [phase]: performance.now() - since } });
 }
 
-export const timings = (): Timings => useTimings.getState().phases;
+export const timings = (): Timings => openingTimes.getState().phases;

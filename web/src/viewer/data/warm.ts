@@ -3,7 +3,10 @@ import { type DicomJson } from './dicomJson';
 import { DICOMWEB_ROOT, findSeries, type SeriesSummary, seriesMetadata } from './dicomweb';
 import { splitSeries } from './displaySets';
 import { fetchEarly } from './frameBytes';
+import type { Frame } from './frames';
 import { openingOrder } from './openingOrder';
+import { mark, type Phase } from './timing';
+import { valuesEarly } from './values';
 
 interface Warm {
   studyInstanceUid: string;
@@ -32,25 +35,54 @@ export function takeMetadata(
   return kept.catch(ask);
 }
 
-export async function warmStudy(studyInstanceUid: string): Promise<void> {
-  if (warm?.studyInstanceUid === studyInstanceUid) return;
+/**
+ * Asks for a study before it is opened. `wanted` is the series that the reader named, whose metadata then does not wait
+ * for the list. Gives the frames that will be shown first, or null.
+ */
+export async function warmStudy(
+  studyInstanceUid: string,
+  { wanted, isOpening = false }: { wanted?: string | undefined; isOpening?: boolean } = {},
+): Promise<Frame[] | null> {
+  if (warm?.studyInstanceUid === studyInstanceUid) return null;
   warm?.abort.abort();
   const abort = new AbortController();
   const { signal } = abort;
-  const series = findSeries(studyInstanceUid, signal);
-  const entry: Warm = { studyInstanceUid, series, metadata: new Map(), abort };
+  const reached = (phase: Phase): void => {
+    if (isOpening) mark(phase);
+  };
+  const entry: Warm = {
+    studyInstanceUid,
+    series: findSeries(studyInstanceUid, signal),
+    metadata: new Map(),
+    abort,
+  };
   warm = entry;
+  const metadataOf = (seriesInstanceUid: string): Promise<DicomJson[]> => {
+    const asked = seriesMetadata(studyInstanceUid, seriesInstanceUid, signal);
+    entry.metadata.set(seriesInstanceUid, asked);
+    return asked;
+  };
+  const listed = entry.series.then((series) => {
+    reached('seriesListed');
+    return openingOrder(series, undefined)[0]?.seriesInstanceUid;
+  });
+  listed.catch(() => undefined);
   try {
-    const [first] = openingOrder(await series, undefined);
-    if (!first) return;
-    const metadata = seriesMetadata(studyInstanceUid, first.seriesInstanceUid, signal);
-    entry.metadata.set(first.seriesInstanceUid, metadata);
-    const stack = splitSeries(await metadata, DICOMWEB_ROOT).find((set) => set.kind === 'stack');
-    const frame = stack?.kind === 'stack' ? stack.frames[0] : undefined;
-    if (frame) fetchEarly(frame.imageId.slice('wadors:'.length));
+    const first = wanted ?? (await listed);
+    if (first === undefined) return null;
+    const metadata = await metadataOf(first);
+    reached('metadataRead');
+    const stack = splitSeries(metadata, DICOMWEB_ROOT).find((set) => set.kind === 'stack');
+    const frames = stack?.kind === 'stack' ? stack.frames : [];
+    const [frame] = frames;
+    if (!frame) return null;
+    void fetchEarly(frame.imageId.slice('wadors:'.length));
+    await valuesEarly(frame);
+    return frames;
   } catch {
     // What is not warm is asked for when it is opened, and then the reader is told why it cannot be.
     if (warm === entry) warm = null;
+    return null;
   }
 }
 

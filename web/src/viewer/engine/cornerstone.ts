@@ -1,10 +1,9 @@
-/** Starts Cornerstone once for the page: renderer, decoder workers, our metadata and our loader. */
+/** Starts Cornerstone once for the page: renderer, our metadata and our loader. */
 import {
   cache,
   getConfiguration,
   getRenderingEngine,
   getShouldUseCPURendering,
-  getWebWorkerManager,
   init as initCore,
   isCornerstoneInitialized,
   metaData,
@@ -13,12 +12,10 @@ import {
   type Types,
 } from '@cornerstonejs/core';
 import { asFailure, Failure } from '../data/errors';
-import { DECODER } from './decode';
 import { loadFrame } from './frameLoader';
 import { provideMetadata } from './metadata';
 
 const ENGINE_ID = 'filmless';
-const WORKERS_MAX = 4;
 /** One for each viewport that can be seen at once. */
 const CONTEXTS = 4;
 const CACHE_SHARE_OF_MEMORY = 0.25;
@@ -35,28 +32,11 @@ export function cacheBytes(): number {
   return Math.min(CACHE_BYTES_MAX, Math.max(CACHE_BYTES_MIN, memoryBytes() * CACHE_SHARE_OF_MEMORY));
 }
 
-/**
- * The decoders of Cornerstone's image loader, without the loader: ours takes its place, and the package's own entrance
- * brings 400 kB that are then never run. The package does not export the worker, hence the path.
- */
-const startDecoder = (): Worker =>
-  new Worker(
-    new URL(
-      '../../../node_modules/@cornerstonejs/dicom-image-loader/dist/esm/decodeImageFrameWorker.js',
-      import.meta.url,
-    ),
-    { type: 'module' },
-  );
-
 function start(): void {
   const { rendering } = getConfiguration();
   initCore({ ...getConfiguration(), rendering: { ...rendering, webGlContextCount: CONTEXTS } });
   // Without WebGL Cornerstone falls back to the processor, which knows no VOI functions but straight ones.
   if (getShouldUseCPURendering()) throw new Failure('noGraphics');
-  const cores = navigator.hardwareConcurrency || 2;
-  getWebWorkerManager().registerWorker(DECODER, startDecoder, {
-    maxWorkerInstances: Math.min(WORKERS_MAX, Math.max(1, cores - 1)),
-  });
   registerImageLoader('wadors', loadFrame);
   registerImageLoader('planes', loadFrame);
   metaData.addProvider(provideMetadata, 10_000);

@@ -35,7 +35,8 @@ function viewport(id: PaneId) {
     id,
     status: pane.status.kind,
     index: pane.index,
-    shown: pane.shown,
+    /** What the renderer has drawn; the picture that stands in for it before does not count. */
+    shown: frame && pane.shown,
     displaySetId: pane.displaySetId,
     imageIds: stackOf(state, id)?.frames.map((each) => each.imageId) ?? [],
     imageId: frame?.imageId ?? null,

@@ -3,82 +3,11 @@
  * settles, and hands over modality values or RGB that are right for every photometric interpretation.
  */
 import { type Types, utilities } from '@cornerstonejs/core';
-import { fetchBulk } from '../data/dicomweb';
-import { type DicomJson, items } from '../data/dicomJson';
 import { asFailure, Failure } from '../data/errors';
-import { takeFrame } from '../data/frameBytes';
-import { type Frame, frameNumberOf, lookup, type PixelFormat } from '../data/frames';
-import { mark } from '../data/timing';
+import type { Frame } from '../data/frames';
 import { PLANES_PREFIX } from '../data/planes';
-import { readPalette } from '../lut/palette';
-import {
-  isColour,
-  maskStoredBits,
-  modalityValues,
-  type Rescale,
-  rgbFromPalette,
-  rgbFromSamples,
-} from '../lut/pixels';
-import { fetchTables, type Palette, readTable } from '../lut/tables';
-import { decode } from './decode';
+import { takeValues, type Values } from '../data/values';
 import { frameOf } from './metadata';
-
-const palettes = new Map<string, Promise<Palette>>();
-
-function paletteOf(frame: Frame): Promise<Palette> {
-  const { sopInstanceUid, dataset, pixels } = frame.instance;
-  const known = palettes.get(sopInstanceUid);
-  if (known) return known;
-  const read = readPalette(dataset, pixels?.isSigned ?? false, bulkBytes);
-  palettes.set(sopInstanceUid, read);
-  read.catch(() => palettes.delete(sopInstanceUid));
-  return read;
-}
-
-export function rescaleOf(frame: Frame): Rescale {
-  const withTable = lookup(frame, '00283000');
-  const [item] = withTable ? items(withTable, '00283000') : [];
-  return {
-    slope: frameNumberOf(frame, '00281053') ?? 1,
-    intercept: frameNumberOf(frame, '00281052') ?? 0,
-    table: item ? readTable(item, frame.instance.pixels?.isSigned ?? false) : null,
-  };
-}
-
-/** Items of the Modality LUT and VOI LUT Sequences. */
-function tablesOf(frame: Frame): DicomJson[] {
-  return ['00283000', '00283010'].flatMap((tag) => {
-    const dataset = lookup(frame, tag);
-    return dataset ? items(dataset, tag) : [];
-  });
-}
-
-const bulkBytes = async (uri: string): Promise<Uint8Array> => (await fetchBulk(uri)).bytes;
-
-interface Values {
-  data: Types.PixelDataTypedArray;
-  min: number;
-  max: number;
-  components: 1 | 3;
-}
-
-async function valuesOf(frame: Frame, format: PixelFormat, signal?: AbortSignal): Promise<Values> {
-  const url = frame.imageId.slice('wadors:'.length);
-  const [part, palette] = await Promise.all([
-    takeFrame(url, signal),
-    format.photometricInterpretation === 'PALETTE COLOR' ? paletteOf(frame) : null,
-    fetchTables(tablesOf(frame), bulkBytes),
-  ]);
-  const decoded = await decode(part, format);
-  mark('firstDecoded');
-  if (palette) {
-    const indices = maskStoredBits(decoded.samples, format);
-    return { data: rgbFromPalette(indices, palette), min: 0, max: 255, components: 3 };
-  }
-  if (isColour(format)) return { data: rgbFromSamples(decoded, format), min: 0, max: 255, components: 3 };
-  const grey = modalityValues(maskStoredBits(decoded.samples, format), format, rescaleOf(frame));
-  return { data: grey.values, min: grey.min, max: grey.max, components: 1 };
-}
 
 /** Makes the values of a frame that is cut from a volume. */
 export type MakeValues = (frame: Frame) => Promise<Types.PixelDataTypedArray>;
@@ -108,7 +37,7 @@ export async function createImage(imageId: string, signal?: AbortSignal): Promis
   const started = performance.now();
   let values: Values;
   try {
-    values = (await derivedValues(frame)) ?? (await valuesOf(frame, format, signal));
+    values = (await derivedValues(frame)) ?? (await takeValues(frame, signal));
   } catch (error) {
     throw asFailure(error);
   }

@@ -3,15 +3,16 @@ import { cache, Enums, eventTarget, type Types } from '@cornerstonejs/core';
 import { advance, RATE_WITHOUT_DATA, rateFromData } from '../data/cine';
 import type { StackDisplaySet } from '../data/displaySets';
 import { asFailure, Failure, withTimeout } from '../data/errors';
-import { type Frame, frameNumberOf } from '../data/frames';
+import type { Frame } from '../data/frames';
 import { canvasToImage } from '../data/orientation';
 import { interleaved, LoadQueue, nearestFirst } from '../data/prefetch';
 import { valueAt } from '../data/reslice';
 import { mark } from '../data/timing';
+import { forgetEarlyValues, paddingOf } from '../data/values';
 import type { Point2, Vector3 } from '../data/vectors';
+import { automaticOf, chosenVoi, forgetAutomatic, isMonochrome1 } from '../lut/choice';
 import { isColour } from '../lut/pixels';
-import { automaticWindow, COLOUR_VOI, ownVois, type Range, type Voi, type WindowVoi } from '../lut/voi';
-import { presentedVoi } from '../overlays/registry';
+import { automaticWindow, type Voi, type WindowVoi } from '../lut/voi';
 import {
   changePane,
   type Pane,
@@ -22,8 +23,9 @@ import {
   type ViewerState,
   visiblePanes,
 } from '../state/store';
+import { setDrawn } from '../state/drawn';
 import { cacheBytes, contextOf, engine } from './cornerstone';
-import { createImage, rescaleOf } from './frameLoader';
+import { createImage } from './frameLoader';
 import { forgetFrames, registerFrames, unregisterFrames } from './metadata';
 import { type Look, StackView } from './StackView';
 import { forgetVolumes, volumeIfReady } from './volumes';
@@ -36,19 +38,6 @@ const PLAN_DELAY_MS = 60;
 const AHEAD_SHARE = 0.8;
 
 const { Events } = Enums;
-
-/** Pixel Padding Value and its range limit (PS3.3 C.7.5.1.1.2), in modality values. */
-function paddingOf(frame: Frame): Range | null {
-  const first = frameNumberOf(frame, '00280120');
-  if (first === null) return null;
-  const second = frameNumberOf(frame, '00280121') ?? first;
-  const { slope, intercept } = rescaleOf(frame);
-  const ends = [first * slope + intercept, second * slope + intercept];
-  return { lower: Math.min(...ends), upper: Math.max(...ends) };
-}
-
-export const isMonochrome1 = (frame: Frame): boolean =>
-  frame.instance.pixels?.photometricInterpretation === 'MONOCHROME1';
 
 export interface Probe {
   column: number;
@@ -70,7 +59,6 @@ class Session {
   /** Told of each viewport that comes into being. */
   readonly attachListeners = new Set<(id: PaneId) => void>();
   readonly resizeListeners = new Set<() => void>();
-  private readonly automatic = new Map<string, WindowVoi>();
   private readonly displaySetsOfImage = new Map<string, string>();
   private readonly known = new Set<string>();
   private readonly loadedNow = new Map<string, number>();
@@ -121,38 +109,23 @@ class Session {
       // Not the one made here: a lost context may have replaced it.
       this.views.get(id)?.destroy();
       this.views.delete(id);
+      setDrawn(id, false);
       if (this.views.size === 0) this.stop();
     };
   }
 
   /** The VOI function that a pane's choice means for a frame. */
   voiOf(pane: Pane, frame: Frame): Voi {
-    const { voi } = pane;
-    if (voi.kind === 'set') return voi.voi;
-    const format = frame.instance.pixels;
-    if (format && isColour(format)) return COLOUR_VOI;
-    const stated = voi.kind === 'state' ? presentedVoi(voi.sopInstanceUid, frame) : null;
-    if (stated) return stated;
-    const own = ownVois(frame);
-    return (
-      own[voi.kind === 'own' ? voi.which : 0] ?? own[0] ?? this.automaticOf(pane.displaySetId ?? '', frame)
-    );
+    return chosenVoi(pane.voi, frame, () => {
+      const image = cache.getImage(frame.imageId);
+      return automaticOf(pane.displaySetId ?? '', frame, image && !image.color ? image.getPixelData() : null);
+    });
   }
 
   /** A window from the frame's own values. */
   automaticFor(frame: Frame): WindowVoi | null {
     const image = cache.getImage(frame.imageId);
     return image && !image.color ? automaticWindow(image.getPixelData(), paddingOf(frame)) : null;
-  }
-
-  private automaticOf(displaySetId: string, frame: Frame): Voi {
-    // One window for the whole stack: a new one for each frame would flicker.
-    const known = this.automatic.get(displaySetId);
-    if (known) return known;
-    const found = this.automaticFor(frame);
-    if (!found) return COLOUR_VOI;
-    this.automatic.set(displaySetId, found);
-    return found;
   }
 
   private createQueue(): LoadQueue<Types.IImage> {
@@ -201,7 +174,7 @@ class Session {
     this.queue.close();
     this.queue = this.createQueue();
     this.playingSince.clear();
-    this.automatic.clear();
+    forgetAutomatic();
     this.known.clear();
     this.loadedNow.clear();
     this.displaySetsOfImage.clear();
@@ -342,7 +315,7 @@ class Session {
       if (cache.isLoaded(imageId)) cache.removeImageLoadObject(imageId);
     }
     unregisterFrames(stack.frames);
-    this.automatic.delete(stack.id);
+    forgetAutomatic(stack.id);
   }
 
   private handleArrived(id: PaneId, stack: StackDisplaySet, index: number): void {
@@ -402,7 +375,10 @@ class Session {
   }
 
   private readonly handleRendered = (view: StackView): void => {
-    if (view.shownFrame) mark('firstImage');
+    if (!view.shownFrame) return;
+    mark('firstImage');
+    forgetEarlyValues(view.shownFrame.imageId);
+    setDrawn(view.id as PaneId, true);
   };
 
   private readonly handleRemoved = (event: Event): void => {

@@ -4,6 +4,7 @@ import type { components } from '@/api/schema';
 import { ensureSeries } from '../data/opening';
 import type { Frame } from '../data/frames';
 import { geometryOf } from '../engine/geometry';
+import { isMonochrome1 } from '../lut/choice';
 import type { KeyImage, KeyObjects } from '../overlays/keyImages';
 import {
   areaOfState,
@@ -139,7 +140,7 @@ export async function applyState(
   if (!current || !isFor(state, current)) {
     if (!(await show(pane, (frame) => isFor(state, frame)))) return false;
   }
-  const { session, isMonochrome1 } = await loadEngine();
+  const { session } = await loadEngine();
   const pictured = useViewer.getState();
   const frame = stackOf(pictured, pane)?.frames[pictured.panes[pane].index];
   const view = session.views.get(pane);
@@ -190,7 +191,7 @@ function carried(frame: Frame, pane: PaneId): { graphics: GraphicRequest[]; text
 
 /** Saves how a viewport shows its image as a presentation state of the study. */
 export async function saveState(wanted: NewState, pane: PaneId = useViewer.getState().active): Promise<void> {
-  const { session, isMonochrome1 } = await loadEngine();
+  const { session } = await loadEngine();
   const state = useViewer.getState();
   const stack = stackOf(state, pane);
   const frame = shownFrame(pane);

@@ -1,12 +1,13 @@
 import { Popover, UnstyledButton } from '@mantine/core';
-import { PHASES, useTimings } from '../data/timing';
+import { useStore } from 'zustand';
+import { openingTimes, PHASES } from '../data/timing';
 import { useTexts } from '../i18n';
 import classes from './OpeningTimes.module.css';
 
 /** How long the first image took; on demand, where the time went. */
 export function OpeningTimes() {
   const t = useTexts();
-  const phases = useTimings((state) => state.phases);
+  const phases = useStore(openingTimes, (state) => state.phases);
   if (phases.firstImage === undefined) return null;
   const seconds = (phases.firstImage / 1000).toFixed(2);
   return (

@@ -1,7 +1,8 @@
 import { Loader } from '@mantine/core';
-import { type DragEvent, useEffect, useRef, useState } from 'react';
-import { panned, zoomedAt } from '../data/orientation';
+import { type DragEvent, type RefObject, useEffect, useRef, useState } from 'react';
+import { type Geometry, panned, type Size, zoomedAt } from '../data/orientation';
 import type { Point2 } from '../data/vectors';
+import { geometryOf } from '../engine/geometry';
 import { useTexts } from '../i18n';
 import { dragged } from '../lut/voi';
 import {
@@ -14,14 +15,16 @@ import {
   toggleMaximised,
   useViewer,
 } from '../state/store';
+import { useDrawn } from '../state/drawn';
 import { useSpace } from '../state/space';
 import { action } from '../tools/actions';
 import { StudyRibbon } from '../priors/StudyRibbon';
 import { marksIfLoaded } from '../tools/annotations/loading';
 import { listenToGestures } from '../tools/gestures';
-import { loadEngine } from '../tools/withEngine';
+import { engineIfLoaded, loadEngine } from '../tools/withEngine';
 import { CineBar } from './CineBar';
 import { FailureText } from './FailureText';
+import { FirstPicture } from './FirstPicture';
 import { Layers } from './Layers';
 import { ObjectView } from './ObjectView';
 import { Overlay } from './Overlay';
@@ -40,73 +43,81 @@ interface PaneProps {
 /** How much a window changes for a drag over the whole viewport: the width it had, at least this. */
 const LEAST_WINDOW_CHANGE = 32;
 
-/** The pictures' element. The renderer draws into it; pointers on it are turned into changes of the state. */
-function usePicture(id: PaneId, isReady: boolean, onHover: (point: Point2 | null) => void) {
-  const element = useRef<HTMLDivElement>(null);
+/** Pointers on the pictures' element are turned into changes of the state, before and after the renderer is here. */
+function useGestures(
+  id: PaneId,
+  element: RefObject<HTMLDivElement | null>,
+  onHover: (point: Point2 | null) => void,
+): void {
+  useEffect(() => {
+    const target = element.current;
+    if (!target) return undefined;
+    const place = (): { geometry: Geometry; size: Size } | null => {
+      const state = useViewer.getState();
+      const { shown, index } = state.panes[id];
+      const frame = stackOf(state, id)?.frames[shown ?? index];
+      const geometry = frame && geometryOf(frame);
+      return geometry ? { geometry, size: { width: target.clientWidth, height: target.clientHeight } } : null;
+    };
+    return listenToGestures(target, {
+      tool: () => useViewer.getState().tool,
+      activate: () => {
+        if (useViewer.getState().active !== id) useViewer.setState({ active: id });
+      },
+      isOnMark: (point) => marksIfLoaded()?.isOnMark(id, point) ?? false,
+      scroll: (steps) => scrollBy(id, steps),
+      window: (dx, dy) => {
+        const { voi: choice, shownVoi } = useViewer.getState().panes[id];
+        const voi = choice.kind === 'set' ? choice.voi : shownVoi;
+        if (!voi) return;
+        const start = dragged(voi, 0, 0);
+        const perPixel = Math.max(LEAST_WINDOW_CHANGE, start.width) / 400;
+        // Down is brighter: the centre falls. To the right the window widens.
+        const step = start.shape === 'LINEAR' ? Math.max(1, Math.round(perPixel)) : perPixel;
+        changePane(id, { voi: { kind: 'set', voi: dragged(voi, -dy * step, dx * step), name: null } });
+      },
+      pan: (dx, dy) => {
+        const at = place();
+        if (at)
+          changePane(id, ({ presentation }) => ({
+            presentation: panned(at.geometry, presentation, at.size, [dx, dy]),
+          }));
+      },
+      zoom: (factor, anchor) => {
+        const at = place();
+        if (at)
+          changePane(id, ({ presentation }) => ({
+            presentation: zoomedAt(at.geometry, presentation, at.size, factor, anchor),
+          }));
+      },
+      maximise: () => toggleMaximised(id),
+      thumb: (choice) => {
+        if (choice !== 'none') action(choice).run();
+      },
+      hover: onHover,
+      pixelsPerImage: () => {
+        const count = stackOf(useViewer.getState(), id)?.frames.length ?? 1;
+        return Math.min(24, Math.max(2, target.clientHeight / count / 1.5));
+      },
+    });
+  }, [id, element, onHover]);
+}
+
+/** The renderer draws into the pictures' element once it is here. */
+function useRenderer(id: PaneId, element: RefObject<HTMLDivElement | null>, isReady: boolean): void {
   useEffect(() => {
     const target = element.current;
     if (!isReady || !target) return undefined;
     let isGone = false;
     let release: (() => void) | null = null;
     void loadEngine().then(({ session }) => {
-      if (isGone) return;
-      const detach = session.attach(id, target);
-      const stopListening = listenToGestures(target, {
-        tool: () => useViewer.getState().tool,
-        activate: () => {
-          if (useViewer.getState().active !== id) useViewer.setState({ active: id });
-        },
-        isOnMark: (point) => marksIfLoaded()?.isOnMark(id, point) ?? false,
-        scroll: (steps) => scrollBy(id, steps),
-        window: (dx, dy) => {
-          const frame = session.views.get(id)?.shownFrame;
-          if (!frame) return;
-          const voi = session.voiOf(useViewer.getState().panes[id], frame);
-          const start = dragged(voi, 0, 0);
-          const perPixel = Math.max(LEAST_WINDOW_CHANGE, start.width) / 400;
-          // Down is brighter: the centre falls. To the right the window widens.
-          const step = start.shape === 'LINEAR' ? Math.max(1, Math.round(perPixel)) : perPixel;
-          changePane(id, { voi: { kind: 'set', voi: dragged(voi, -dy * step, dx * step), name: null } });
-        },
-        pan: (dx, dy) => {
-          const view = session.views.get(id);
-          const geometry = view?.geometry;
-          if (view && geometry) {
-            changePane(id, ({ presentation }) => ({
-              presentation: panned(geometry, presentation, view.size, [dx, dy]),
-            }));
-          }
-        },
-        zoom: (factor, anchor) => {
-          const view = session.views.get(id);
-          const geometry = view?.geometry;
-          if (view && geometry) {
-            changePane(id, ({ presentation }) => ({
-              presentation: zoomedAt(geometry, presentation, view.size, factor, anchor),
-            }));
-          }
-        },
-        maximise: () => toggleMaximised(id),
-        thumb: (choice) => {
-          if (choice !== 'none') action(choice).run();
-        },
-        hover: onHover,
-        pixelsPerImage: () => {
-          const count = stackOf(useViewer.getState(), id)?.frames.length ?? 1;
-          return Math.min(24, Math.max(2, target.clientHeight / count / 1.5));
-        },
-      });
-      release = () => {
-        stopListening();
-        detach();
-      };
+      if (!isGone) release = session.attach(id, target);
     });
     return () => {
       isGone = true;
       release?.();
     };
-  }, [id, isReady, onHover]);
-  return element;
+  }, [id, element, isReady]);
 }
 
 export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
@@ -126,7 +137,12 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
   const [hover, setHover] = useState<Point2 | null>(null);
   const [isUnderDrag, setIsTarget] = useState(false);
   const isTarget = useSpace(({ carried }) => carried?.target === id) || isUnderDrag;
-  const picture = usePicture(id, isReady, setHover);
+  const picture = useRef<HTMLDivElement>(null);
+  useGestures(id, picture, setHover);
+  useRenderer(id, picture, isReady);
+  // With the renderer at hand there is nothing to stand in for.
+  const [isEarly] = useState(() => engineIfLoaded() === null);
+  const isDrawn = useDrawn((drawn) => drawn[id] ?? false);
   const section = useRef<HTMLElement>(null);
   const { status } = pane;
 
@@ -147,7 +163,9 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
   };
 
   const number = PANES.indexOf(id) + 1;
-  const isLoading = status.kind === 'loading' || (status.kind === 'empty' && studyKind === 'loading');
+  const hasFirst = isEarly && !isDrawn && displaySet?.kind === 'stack' && status.kind !== 'failed';
+  const isWaiting = status.kind === 'loading' && !(hasFirst && pane.shown === pane.index);
+  const isLoading = isWaiting || (status.kind === 'empty' && studyKind === 'loading');
   return (
     <section
       ref={section}
@@ -167,6 +185,7 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
       onDrop={handleDrop}
     >
       <div ref={picture} className={classes.picture} data-viewport={id} />
+      {hasFirst && <FirstPicture key={displaySet.id} id={id} stack={displaySet} />}
       {displaySet?.kind === 'stack' && status.kind !== 'failed' && (
         <>
           <Layers id={id} stack={displaySet} />

@@ -4,6 +4,7 @@ import { loadPreferences } from '@/api/preferences';
 import { sessionQuery } from '@/api/session';
 import { useHotkeys } from '@/lib/hotkeys';
 import { asFailure, type Failure } from '../data/errors';
+import { firstPictureSettled } from '../data/opening';
 import { reportOpening } from '../data/reportOpening';
 import { useTexts } from '../i18n';
 import { HungBy } from '../hanging/HungBy';
@@ -17,7 +18,7 @@ import { useObjects } from '../state/objects';
 import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
 import { loadMarksAfterFirstImage } from '../tools/annotations/loading';
-import { loadEngine } from '../tools/withEngine';
+import { engineIfLoaded, loadEngine } from '../tools/withEngine';
 import { listenToLinks } from '../tools/links';
 import { listenToSizes } from '../tools/sizes';
 import { BottomBar } from './BottomBar';
@@ -40,7 +41,8 @@ function useEngine(): boolean | Failure {
   const [state, setState] = useState<boolean | Failure>(false);
   useEffect(() => {
     let isGone = false;
-    loadEngine()
+    (engineIfLoaded() ? Promise.resolve() : firstPictureSettled())
+      .then(loadEngine)
       .then(async ({ session }) => {
         session.prepare();
         loadMarksAfterFirstImage();

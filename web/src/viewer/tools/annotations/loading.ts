@@ -1,5 +1,5 @@
 /** The marks and Cornerstone's tools library, loaded apart: the first image does not wait for them. */
-import { timings, useTimings } from '../../data/timing';
+import { openingTimes, timings } from '../../data/timing';
 
 type Marks = typeof import('./marks');
 
@@ -19,7 +19,7 @@ export function loadMarksAfterFirstImage(): void {
     void loadMarks();
     return;
   }
-  const stop = useTimings.subscribe(({ phases }) => {
+  const stop = openingTimes.subscribe(({ phases }) => {
     if (phases.firstImage === undefined) return;
     stop();
     void loadMarks();

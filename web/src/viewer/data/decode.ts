@@ -1,14 +1,11 @@
 /** One encoded frame to samples: native pixels and RLE here, everything else in the decoder workers. */
-import { getWebWorkerManager } from '@cornerstonejs/core';
-import { Failure, withTimeout } from '../data/errors';
-import type { PixelFormat } from '../data/frames';
-import type { Part } from '../data/multipart';
 import { samplePrecision, withColourTransform } from '../lut/jpeg';
 import { type Samples, samplesFromBytes } from '../lut/pixels';
 import { decodeRle } from '../lut/rle';
-
-/** Name of the decoder workers. */
-export const DECODER = 'filmless-decoder';
+import { decodeInWorker, type DecodeResult } from './decoders';
+import { Failure, withTimeout } from './errors';
+import type { PixelFormat } from './frames';
+import type { Part } from './multipart';
 
 const DECODE_TIMEOUT_MS = 30_000;
 const JPEG_BASELINE = '1.2.840.10008.1.2.4.50';
@@ -27,13 +24,7 @@ export interface Decoded {
   isRgbAlready: boolean;
 }
 
-interface WorkerResult {
-  pixelData: Samples;
-  interleaveMode?: unknown;
-  bitsPerPixel?: number;
-}
-
-async function inWorker(bytes: Uint8Array, syntax: string, format: PixelFormat): Promise<WorkerResult> {
+async function inWorker(bytes: Uint8Array, syntax: string, format: PixelFormat): Promise<DecodeResult> {
   const imageFrame = {
     rows: format.rows,
     columns: format.columns,
@@ -44,7 +35,7 @@ async function inWorker(bytes: Uint8Array, syntax: string, format: PixelFormat):
     bitsStored: format.bitsStored,
     pixelRepresentation: format.isSigned ? 1 : 0,
   };
-  const task = getWebWorkerManager().executeTask<Promise<WorkerResult>>(DECODER, 'decodeTask', {
+  const task = decodeInWorker({
     imageFrame,
     transferSyntax: syntax,
     pixelData: bytes,
@@ -95,7 +86,7 @@ export async function decode({ bytes, transferSyntaxUid }: Part, format: PixelFo
     if (format.samplesPerPixel === 3)
       source = withColourTransform(bytes, format.photometricInterpretation !== 'RGB');
   }
-  let result: WorkerResult;
+  let result: DecodeResult;
   try {
     result = await inWorker(source, syntax, format);
   } catch (error) {
