@@ -69,7 +69,7 @@ def check(page: Page, name: str) -> None:
 
 
 def test_a_job_that_was_given_up_is_named_with_what_to_do_and_goes_when_it_is_retried(
-    health_page: Page, own_server: ScreenServer, tmp_path: Path
+    health_page: Page, own_server: ScreenServer, own_cookies: list[Any], browser: Browser, tmp_path: Path
 ) -> None:
     with Archive.open(Settings(data=tmp_path, database_url=own_server.settings["database_url"])) as archive:
         with archive.transaction() as session:
@@ -79,6 +79,18 @@ def test_a_job_that_was_given_up_is_named_with_what_to_do_and_goes_when_it_is_re
         expect(card).to_contain_text("mend the cause, then retry them")
         expect(card).to_contain_text("since")
         check(health_page, "health-warning")
+        german = browser.new_context(base_url=own_server.url, viewport=DESKTOP, locale="de-DE")
+        german.add_cookies(own_cookies)
+        page = german.new_page()
+        page.goto("/admin/health")
+        card_in_german = page.get_by_role("article").filter(has_text="Aufträge wurden aufgegeben.")
+        expect(card_in_german).to_contain_text("einer wurde aufgegeben")
+        expect(card_in_german).to_contain_text("die Ursache beheben, dann wiederholen")
+        well = page.get_by_role("region").or_(page.locator("section")).filter(has_text="In Ordnung").last
+        expect(well).to_contain_text("PostgreSQL antwortet")
+        expect(well).to_contain_text("verwaltet")
+        page.screenshot(path=SHOTS / "health-german-1440.png", full_page=True)
+        german.close()
         with archive.transaction() as session:
             jobs.cancel(session, job)
     expect(card).to_be_hidden(timeout=15_000)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 
 from filmless.api.callers import Administrator
 from filmless.api.models import administration as models
+from filmless.archive.sentences import Said
 from filmless.health.faults import FAULTS, Finding
 from filmless.health.watch import Watch
 
@@ -43,6 +44,8 @@ def _told(finding: Finding) -> models.HealthFinding:
             "what": finding.what,
             "means": finding.means,
             "what_to_do": finding.what_to_do,
+            "said": finding.what.to_json() if isinstance(finding.what, Said) else None,
+            "said_to_do": finding.what_to_do.to_json() if isinstance(finding.what_to_do, Said) else None,
             "since": finding.since,
         }
     )

@@ -9,12 +9,13 @@ from sqlalchemy import Connection, delete, func, select
 
 from filmless.archive.database import insert_for
 from filmless.archive.events import publish
+from filmless.archive.sentences import decode, encode
 from filmless.archive.tables import problems
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem, in words."""
+    """One problem, in words: sentences, where they are known."""
 
     kind: str
     key: str
@@ -26,16 +27,16 @@ class Problem:
 
 def raise_problem(session: Connection, kind: str, key: str, what: str, what_to_do: str) -> None:
     """Record a problem, or that it is still there. The first time is an event."""
-    now = time.time()
+    now, said = time.time(), encode(what, what_to_do)
     known = select(problems.c.kind).where(problems.c.kind == kind, problems.c.key == key)
     if session.execute(known).first() is None:
         publish(session, "problem", kind)
     statement = insert_for(session)(problems).values(
-        kind=kind, key=key, what=what, what_to_do=what_to_do, at=now, last_at=now
+        kind=kind, key=key, what=what, what_to_do=what_to_do, said=said, at=now, last_at=now
     )
     session.execute(
         statement.on_conflict_do_update(
-            index_elements=["kind", "key"], set_={"what": what, "what_to_do": what_to_do, "last_at": now}
+            index_elements=["kind", "key"], set_={"what": what, "what_to_do": what_to_do, "said": said, "last_at": now}
         )
     )
 
@@ -64,7 +65,12 @@ def list_problems(session: Connection, limit: int = 200) -> list[Problem]:
         problems.c.key,
         problems.c.what,
         problems.c.what_to_do,
+        problems.c.said,
         problems.c.at,
         problems.c.last_at,
     )
-    return [Problem(*row) for row in session.execute(select(*columns).order_by(problems.c.at.desc()).limit(limit))]
+    found = []
+    for row in session.execute(select(*columns).order_by(problems.c.at.desc()).limit(limit)):
+        what, what_to_do = decode(row.said, row.what, row.what_to_do)
+        found.append(Problem(row.kind, row.key, what, what_to_do, row.at, row.last_at))
+    return found

@@ -332,6 +332,7 @@ problems = Table(
     Column("key", String(255), primary_key=True),
     Column("what", Text, nullable=False),
     Column("what_to_do", Text, nullable=False),
+    Column("said", Text),  # what both were made of: archive/sentences.py
     Column("at", Float, nullable=False),
     Column("last_at", Float, nullable=False),
 )

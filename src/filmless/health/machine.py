@@ -18,6 +18,7 @@ from filmless.archive import Archive
 from filmless.archive.database_move import begun_file, moved_file, read_move
 from filmless.archive.moving import find_move
 from filmless.archive.outages import cause_of
+from filmless.archive.sentences import say
 from filmless.config import Settings, host_and_port
 from filmless.errors import FilmlessError, Refused
 from filmless.health.faults import Finding, broken, well
@@ -41,7 +42,7 @@ def examine_disk(settings: Settings) -> Iterator[Finding]:
         yield _examine_folder(incoming, settings)
     kind = file_system_of(folder)
     if kind in _NETWORK_FILE_SYSTEMS and settings.database_url is None:
-        yield broken("disk_unsafe", f"{folder} is on {kind}")
+        yield broken("disk_unsafe", say("disk_network", folder=str(folder), kind=kind))
 
 
 def _examine_folder(folder: Path, settings: Settings) -> Finding:
@@ -51,13 +52,13 @@ def _examine_folder(folder: Path, settings: Settings) -> Finding:
     except OSError as error:
         cause = cause_of(error) or os.strerror(error.errno or 0)
         code = "disk_full" if error.errno in _FULL else "disk_read_only" if error.errno in _READ_ONLY else "disk_away"
-        return broken(code, f"{folder} cannot be written: {cause}", key=str(folder))
-    text = f"{usage.free / GIB:.1f} of {usage.total / GIB:.1f} GiB free at {folder}"
+        return broken(code, say("disk_unwritable", folder=str(folder), cause=cause), key=str(folder))
+    room = {"free": f"{usage.free / GIB:.1f}", "total": f"{usage.total / GIB:.1f}", "folder": str(folder)}
     if usage.free < settings.disk_reserve_bytes:
-        return broken("disk_full", f"{text}: nothing new is accepted", key=str(folder))
+        return broken("disk_full", say("disk_refuses", **room), key=str(folder))
     if usage.free < max(10 * GIB, usage.total // 20):
-        return broken("disk_nearly_full", text, key=str(folder))
-    return well("disk", text)
+        return broken("disk_nearly_full", say("disk_room", **room), key=str(folder))
+    return well("disk", say("disk_room", **room))
 
 
 def _write_something(folder: Path) -> None:
@@ -97,9 +98,9 @@ def examine_blobs(archive: Archive) -> Iterator[Finding]:
         return
     took_s = time.monotonic() - began
     if took_s > SLOW_S:
-        yield broken("blobs_slow", f"{archive.blobs.name} took {took_s:.1f} s to answer")
+        yield broken("blobs_slow", say("blobs_answer_late", store=archive.blobs.name, seconds=f"{took_s:.1f}"))
     else:
-        yield well("blobs", f"{archive.blobs.name} can be read")
+        yield well("blobs", say("blobs_read", store=archive.blobs.name))
     yield from examine_move(archive.settings)
 
 
@@ -112,7 +113,7 @@ def examine_blob_writing(archive: Archive) -> Iterator[Finding]:
     except FilmlessError as error:
         yield broken("blobs_away", str(error))
     else:
-        yield well("blobs", f"{archive.blobs.name} can be written and read")
+        yield well("blobs", say("blobs_written", store=archive.blobs.name))
         yield from examine_move(archive.settings)
 
 
@@ -120,12 +121,12 @@ def examine_move(settings: Settings) -> Iterator[Finding]:
     """Look whether a move of the blobs or the database was begun that is not over. Raises Unavailable."""
     move = find_move(settings.data)
     if move is not None and not move.is_over:
-        yield broken("blobs_moving", f"not all are in {move.url} yet")
+        yield broken("blobs_moving", say("blobs_left", url=move.url))
     begun = read_move(begun_file(settings.data))
     if begun is not None:
         is_there = moved_file(settings.data).exists()
-        left = "the old one is not put away yet" if is_there else "not all is there yet"
-        yield broken("database_moving", f"to {begun.place}: {left}")
+        left = "database_left_old" if is_there else "database_left"
+        yield broken("database_moving", say(left, place=str(begun.place)))
 
 
 def examine_tls(settings: Settings) -> Iterator[Finding]:
@@ -144,18 +145,18 @@ def examine_tls(settings: Settings) -> Iterator[Finding]:
         except (OSError, ValueError, FilmlessError) as error:
             yield broken("certificate_bad", str(error), subject=what, key=what)
             continue
-        text = f"{what}: {certificate} holds until {ends:%Y-%m-%d %H:%M} UTC"
+        text = say("certificate_until", name=what, certificate=str(certificate), until=f"{ends:%Y-%m-%d %H:%M} UTC")
         if ends.timestamp() <= time.time():
             yield broken("certificate_expired", text, key=what, subject=what, since=ends.timestamp())
         elif ends.timestamp() - time.time() < EXPIRES_SOON_S:
             yield broken("certificate_expiring", text, key=what, subject=what)
         else:
-            yield well(what, f"certificate and key belong together; it holds until {ends:%Y-%m-%d}")
+            yield well(what, say("certificate_well", until=f"{ends:%Y-%m-%d}"))
     host, _ = host_and_port(settings.http)
     is_local = host in {"127.0.0.1", "localhost", "::1"}
     has_tls = settings.http_tls_certificate or (settings.public_url or "").startswith("https://")
     if not is_local and not has_tls:
-        yield broken("http_open", f"{settings.http} is open to the network without TLS")
+        yield broken("http_open", say("http_open", address=settings.http))
 
 
 def first_end(certificate: Path) -> datetime:

@@ -9,6 +9,7 @@ from filmless.access.peers import Peer, list_peers
 from filmless.archive import Archive
 from filmless.archive.jobs import JobContext
 from filmless.archive.problems import list_keys, raise_problem, settle_problem
+from filmless.archive.sentences import say
 from filmless.health.faults import FAULTS
 from filmless.retrieve.calling import EchoResult, echo
 
@@ -33,5 +34,6 @@ def check_peers(archive: Archive, _args: dict[str, Any], job: JobContext) -> Non
             if answer.ok:
                 settle_problem(session, KIND, str(peer.id))
             else:
-                what = f"{peer.ae_title} at {peer.host}:{peer.port}: {answer.message}"
+                address = f"{peer.host}:{peer.port}"
+                what = say("peer_unreachable", peer=peer.ae_title, address=address, error=answer.message)
                 raise_problem(session, KIND, str(peer.id), what, FAULTS[KIND].what_to_do)

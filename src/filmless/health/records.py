@@ -15,6 +15,7 @@ from filmless.archive import Archive
 from filmless.archive.problems import count_problems, list_problems
 from filmless.archive.processes import FORGOTTEN_AFTER_S, Process, list_processes
 from filmless.archive.replica import find_replica, read_backlog
+from filmless.archive.sentences import Said, say
 from filmless.archive.tables import instances, job_pauses, jobs
 from filmless.archive.walks import read_walk
 from filmless.health.faults import FAULTS, Finding, broken, well
@@ -30,7 +31,7 @@ PROBLEMS_TOLD: Final = 20
 REPLICA_BEHIND_S: Final = 600.0
 _NEWEST_LOOKED_AT: Final = 100
 _SWEEP_TAKES_S: Final = 3600.0
-_ROLES: Final = {"dicom": "DICOM listener", "worker": "worker", "web": "web server"}
+_ROLES: Final = ("dicom", "worker", "web")
 
 
 def examine_database(archive: Archive) -> Iterator[Finding]:
@@ -39,9 +40,10 @@ def examine_database(archive: Archive) -> Iterator[Finding]:
     archive.database.check()
     took_s = time.monotonic() - began
     if took_s > SLOW_S:
-        yield broken("database_slow", f"it took {took_s:.1f} s for a query without tables")
+        yield broken("database_slow", say("database_answers_late", seconds=f"{took_s:.1f}"))
     else:
-        yield well("database", f"{'SQLite' if archive.database.is_sqlite else 'PostgreSQL'} answers")
+        database = "SQLite" if archive.database.is_sqlite else "PostgreSQL"
+        yield well("database", say("database_answers", database=database))
 
 
 def examine_records(archive: Archive) -> Iterator[Finding]:
@@ -61,54 +63,54 @@ def examine_records(archive: Archive) -> Iterator[Finding]:
 
 def examine_clock(session: Connection, running: list[Process], now: float) -> Iterator[Finding]:
     """Look whether the clock is plausible, not behind what is recorded, and that of the database and other machines."""
-    wrong = []
+    wrong: dict[str, Said] = {}
     if now < CLOCK_OLDEST:
-        wrong.append(f"it is not {_time(now)}")
+        wrong["early"] = say("clock_too_early", now=_time(now))
     newest = select(instances.c.created_at).order_by(instances.c.id.desc()).limit(_NEWEST_LOOKED_AT).subquery()
     recorded = session.execute(select(func.max(newest.c.created_at))).scalar_one() or 0.0
     if recorded > now + CLOCK_SLACK_S:
-        wrong.append(f"our clock says {_time(now)}, but an instance was recorded at {_time(recorded)}")
+        wrong["recorded"] = say("clock_behind_recorded", now=_time(now), at=_time(recorded))
     ahead = max(running, key=lambda process: process.heartbeat_at, default=None)
     if ahead is not None and ahead.heartbeat_at > now + CLOCK_SLACK_S:
-        wrong.append(
-            f"our clock says {_time(now)}, but a process on {ahead.host} was alive at {_time(ahead.heartbeat_at)}"
-        )
+        at = _time(ahead.heartbeat_at)
+        wrong["process"] = say("clock_behind_process", now=_time(now), host=ahead.host, at=at)
     if session.dialect.name == "postgresql":
         theirs = float(session.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
         if abs(theirs - time.time()) > CLOCK_SLACK_S:
-            wrong.append(f"our clock says {_time(now)}, that of the database {_time(theirs)}")
-    if wrong:
-        yield broken("clock_wrong", "; ".join(wrong))
-    else:
-        yield well("clock", _time(now))
+            wrong["database"] = say("clock_of_database", now=_time(now), at=_time(theirs))
+    for key, what in wrong.items():
+        yield broken("clock_wrong", what, key=key)
+    if not wrong:
+        yield well("clock", say("clock_says", now=_time(now)))
 
 
 def examine_processes(running: list[Process], now: float) -> Iterator[Finding]:
     """Look which processes beat. One that ended in order has no row; one that was lost has one for an hour."""
     alive = [process for process in running if process.is_alive(now)]
-    for role, name in _ROLES.items():
+    for role in _ROLES:
         lost = [process for process in running if process.role == role and not process.is_alive(now)]
         ours = [process for process in lost if process.pid == os.getpid() and process.host == socket.gethostname()]
         if ours:
             beaten_at = ours[0].heartbeat_at
-            what = f"nothing could be written since {_time(beaten_at)}"
-            yield broken("database_refuses_writes", what, since=beaten_at)
+            yield broken("database_refuses_writes", say("process_stuck", at=_time(beaten_at)), since=beaten_at)
             continue
         if not any(process.role == role for process in alive):
             since = max((process.heartbeat_at for process in lost), default=None)
-            yield broken("process_missing", f"no {name} runs", key=role, since=since)
+            yield broken("process_missing", say(f"process_missing_{role}"), key=role, since=since)
             continue
         for process in lost:
             if now - process.heartbeat_at < FORGOTTEN_AFTER_S:
+                at = _time(process.heartbeat_at)
                 yield broken(
                     "process_silent",
-                    f"the {name} {process.pid} on {process.host} was last heard of at {_time(process.heartbeat_at)}",
+                    say(f"process_silent_{role}", pid=process.pid, host=process.host, at=at),
                     key=str(process.id),
                     since=process.heartbeat_at,
                 )
     if alive:
         hosts = len({process.host for process in alive})
-        yield well("processes", f"{len(alive)} run on {hosts} machine{'s' if hosts > 1 else ''}")
+        code = "processes_run" if hosts > 1 else "processes_run_one"
+        yield well("processes", say(code, count=len(alive), hosts=hosts))
 
 
 def examine_jobs(session: Connection, now: float) -> Iterator[Finding]:
@@ -117,11 +119,17 @@ def examine_jobs(session: Connection, now: float) -> Iterator[Finding]:
         select(func.count(), func.min(jobs.c.finished_at)).where(jobs.c.state == "parked")
     ).one()
     if parked:
-        what = "one was given up" if parked == 1 else f"{parked} were given up"
+        what = say("jobs_given_up_one") if parked == 1 else say("jobs_given_up", count=parked)
         yield broken("jobs_parked", what, since=parked_at)
     paused = session.execute(select(job_pauses.c.kind, job_pauses.c.name, job_pauses.c.at)).all()
     for kind, name, at in paused:
-        yield broken("jobs_paused", f"the {kind} {name} is paused", key=f"{kind}:{name}", since=at)
+        of_queue = say("paused_queue", name=name)
+        yield broken(
+            "jobs_paused",
+            of_queue if kind == "queue" else f"the {kind} {name} is paused",
+            key=f"{kind}:{name}",
+            since=at,
+        )
     queues = [name for kind, name, _ in paused if kind == "queue"]
     late, run_at = session.execute(
         select(func.count(), func.min(jobs.c.run_at)).where(
@@ -129,9 +137,9 @@ def examine_jobs(session: Connection, now: float) -> Iterator[Finding]:
         )
     ).one()
     if late:
-        yield broken("jobs_late", f"{late} jobs were to run since {_time(run_at)}", since=run_at)
+        yield broken("jobs_late", say("jobs_waiting", count=late, at=_time(run_at)), since=run_at)
     if not parked and not late:
-        yield well("jobs", "none was given up, none is late")
+        yield well("jobs", say("jobs_well"))
 
 
 def examine_problems(session: Connection) -> Iterator[Finding]:
@@ -151,8 +159,8 @@ def examine_problems(session: Connection) -> Iterator[Finding]:
         kind = max(counts, key=lambda name: counts[name])
         yield broken(
             kind if kind in FAULTS else "other",
-            f"there are {total - len(found)} more problems",
-            what_to_do="Mend the cause of those above first; 'filmless verify' lists all damage.",
+            say("more_problems", count=total - len(found)),
+            what_to_do=say("more_problems_do"),
             key="more",
             subject="problems",
         )
@@ -161,25 +169,29 @@ def examine_problems(session: Connection) -> Iterator[Finding]:
 def examine_scrub(archive: Archive, session: Connection, now: float) -> Iterator[Finding]:
     """Look whether the kept bytes are verified as often as the settings want, and when all were verified at once."""
     if not archive.settings.scrub_bytes_per_s:
-        yield broken("scrub_late", "kept bytes are never verified: scrub_bytes_per_s is 0")
+        yield broken("scrub_late", say("scrub_off"))
     else:
         walk = read_walk(session, scrub.WALK)
         if walk.began_at == 0:
-            yield well("scrub", "has not begun yet: a worker does it")
+            yield well("scrub", say("worker_will_begin"))
         elif walk.is_under_way and now - walk.began_at > 2 * archive.settings.scrub_round_s:
             yield broken(
                 "scrub_late",
-                f"the round that began at {_time(walk.began_at)} is not over ({walk.instances} instances)",
+                say("scrub_overdue", began=_time(walk.began_at), count=walk.instances),
                 since=walk.began_at + archive.settings.scrub_round_s,
             )
         else:
-            ended = f", the last one ended at {_time(walk.ended_at)}" if walk.ended_at else ""
-            state = f"is under way{ended}" if walk.is_under_way else f"ended at {_time(walk.ended_at or 0.0)}"
-            size = f"{walk.instances} instances, {walk.size_bytes >> 20} MiB"
-            yield well("scrub", f"the round that began at {_time(walk.began_at)} {state}: {size}")
+            how_far = {"began": _time(walk.began_at), "count": walk.instances, "size": walk.size_bytes >> 20}
+            ended = {"ended": _time(walk.ended_at or 0.0)}
+            if not walk.is_under_way:
+                yield well("scrub", say("scrub_ended", **ended, **how_far))
+            elif walk.ended_at:
+                yield well("scrub", say("scrub_under_way_again", **ended, **how_far))
+            else:
+                yield well("scrub", say("scrub_under_way", **how_far))
     verified = read_walk(session, verify.WALK)
     if verified.ended_at:
-        yield well("verify", f"{verified.instances} instances were read at once, until {_time(verified.ended_at)}")
+        yield well("verify", say("verified", count=verified.instances, at=_time(verified.ended_at)))
 
 
 def examine_replica(archive: Archive, session: Connection, now: float) -> Iterator[Finding]:
@@ -187,46 +199,47 @@ def examine_replica(archive: Archive, session: Connection, now: float) -> Iterat
     if archive.replica is None:
         return
     waiting, known = read_backlog(session), find_replica(session, archive.replica.url)
-    text = f"{waiting.blobs} instances wait for {archive.replica.url}"
+    waits = {"count": waiting.blobs, "url": archive.replica.url}
     if waiting.oldest_at is not None and now - waiting.oldest_at > REPLICA_BEHIND_S:
-        yield broken("replica_behind", f"{text}, the oldest since {_time(waiting.oldest_at)}", since=waiting.oldest_at)
+        what = say("replica_waits_since", at=_time(waiting.oldest_at), **waits)
+        yield broken("replica_behind", what, since=waiting.oldest_at)
     elif known is None:
-        yield broken("replica_behind", f"{archive.replica.url} was not made ready yet: a worker does it")
+        yield broken("replica_behind", say("replica_new", url=archive.replica.url))
     elif known.filled_at is None:
-        yield well("replica", f"{text}; older ones are being brought over")
+        yield well("replica", say("replica_filling", **waits))
     else:
-        yield well("replica", text)
+        yield well("replica", say("replica_waits", **waits))
 
 
 def examine_sweep(archive: Archive) -> Iterator[Finding]:
     """Look when leftovers were last swept. Raises Unavailable when the store of the blobs is away."""
     swept_at = sweep.swept_at(archive)
     if not swept_at:
-        yield well("sweep", "has not been yet: a worker does it")
+        yield well("sweep", say("worker_will"))
         return
     due_at = swept_at + 2 * archive.settings.sweep_interval_s + _SWEEP_TAKES_S
     if time.time() > due_at:
-        yield broken("sweep_late", f"the last one began at {_time(swept_at)}", since=due_at)
+        yield broken("sweep_late", say("sweep_began", at=_time(swept_at)), since=due_at)
     else:
-        yield well("sweep", f"the last one began at {_time(swept_at)}")
+        yield well("sweep", say("sweep_began", at=_time(swept_at)))
 
 
 def examine_people(archive: Archive) -> Iterator[Finding]:
     """Look whether somebody administers."""
     number = people.count_administrators(archive)
     if number:
-        yield well("people", f"{number} administrator{'s' if number > 1 else ''}")
+        yield well("people", say("people_count", count=number) if number > 1 else say("people_one"))
     else:
-        yield broken("people_missing", "nobody administers")
+        yield broken("people_missing", say("people_none"))
 
 
 def examine_peers(archive: Archive) -> Iterator[Finding]:
     """Look whether scanners are admitted; whether they answer, a job finds out."""
     known = peers.list_peers(archive)
     if known:
-        yield well("peers", f"{len(known)} admitted")
+        yield well("peers", say("peers_admitted", count=len(known)))
     else:
-        yield broken("peers_missing", "none is admitted: scanners are refused")
+        yield broken("peers_missing", say("peers_none"))
 
 
 def _time(at: Any) -> str:

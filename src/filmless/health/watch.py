@@ -17,6 +17,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from filmless.archive import Archive
+from filmless.archive.sentences import say
 from filmless.errors import FilmlessError
 from filmless.health import machine, records
 from filmless.health.faults import FAULTS, Finding, broken
@@ -66,7 +67,7 @@ class Look:
         with self._mutex:
             if self._began_at is not None and time.monotonic() - self._began_at >= patience_s:
                 waited_s = time.monotonic() - self._began_at
-                return self._failed(f"there was no answer for {waited_s:.0f} s")
+                return self._failed(say("look_late", seconds=round(waited_s)))
             return list(self._found)
 
     def _failed(self, what: str) -> list[Finding]:
@@ -79,11 +80,11 @@ class Look:
         try:
             found = list(self._examine())
         except (FilmlessError, OSError, SQLAlchemyError) as error:
-            what = str(error) if isinstance(error, FilmlessError) else f"it fails: {type(error).__name__}"
+            what = str(error) if isinstance(error, FilmlessError) else say("look_failed", error=type(error).__name__)
             found = self._failed(what)
         except Exception as error:  # the outermost line: health is told whatever happens
             log.exception("a look at health failed")
-            found = self._failed(f"it cannot be looked at: {type(error).__name__}; the log has more")
+            found = self._failed(say("look_wrong", error=type(error).__name__))
         with self._mutex:
             fleeting = {finding.code for finding in found if finding.code and FAULTS[finding.code].is_fleeting}
             self._found = [finding for finding in found if finding.code not in fleeting - self._fleeting]

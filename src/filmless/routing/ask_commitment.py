@@ -19,6 +19,7 @@ from filmless.access.principal import SYSTEM, Principal
 from filmless.archive import Archive, jobs
 from filmless.archive.jobs import JobContext
 from filmless.archive.problems import raise_problem, settle_problem
+from filmless.archive.sentences import say
 from filmless.dicom.uids import new_uid
 from filmless.dimse import commands
 from filmless.dimse.normalized import asking, attend
@@ -149,9 +150,13 @@ def commitment_overdue(archive: Archive, args: dict[str, Any], _job: JobContext)
             session,
             PROBLEM,
             row["transaction_uid"],
-            f"{row['ae_title']} has not said whether it keeps {len(json.loads(row['asked']))} instances of study "
-            f"{row['study_instance_uid']}",
-            f"See whether {row['ae_title']} can reach us with storage commitment reports, then send the study again.",
+            say(
+                "commitment_overdue",
+                peer=row["ae_title"],
+                count=len(json.loads(row["asked"])),
+                study=row["study_instance_uid"],
+            ),
+            say("commitment_overdue_do", peer=row["ae_title"]),
         )
 
 
@@ -211,9 +216,14 @@ def _record_outcome(session: Connection, row: RowMapping, principal: Principal, 
         session,
         PROBLEM,
         key,
-        f"{row['ae_title']} does not keep {len(left)} instances that we sent of study {row['study_instance_uid']} "
-        f"(failure reasons {reasons})",
-        f"Send the study to {row['ae_title']} again; keep it here until that is committed.",
+        say(
+            "commitment_refused",
+            peer=row["ae_title"],
+            count=len(left),
+            study=row["study_instance_uid"],
+            reasons=reasons,
+        ),
+        say("commitment_refused_do", peer=row["ae_title"]),
     )
 
 

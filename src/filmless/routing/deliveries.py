@@ -21,6 +21,7 @@ from filmless.archive.events import publish
 from filmless.archive.feed import Position, cursor_of, position_of
 from filmless.archive.jobs import JobContext
 from filmless.archive.problems import raise_problem, settle_problem
+from filmless.archive.sentences import say
 from filmless.archive.tables import jobs as job_table
 from filmless.errors import FilmlessError, Gone, Unavailable
 from filmless.routing.messages import message_of, message_of_lost
@@ -216,8 +217,8 @@ class _Account:
                     session,
                     PROBLEM,
                     str(self._hook.id),
-                    f"Webhook {self._hook.id} was not delivered to: {outcome.message}.",
-                    "Mend the receiver, or disable the webhook. Its events wait as long as event_keep_s.",
+                    say("webhook_failed", number=self._hook.id, error=outcome.message),
+                    say("webhook_failed_do"),
                 )
 
 

@@ -20,6 +20,7 @@ from filmless.archive.blobs import Blobs, copy_blob
 from filmless.archive.events import publish
 from filmless.archive.problems import raise_problem, settle_problem
 from filmless.archive.replica import want_in_replica
+from filmless.archive.sentences import say
 from filmless.archive.tables import problems
 from filmless.archive.walks import Stored, find_stored
 from filmless.errors import Damaged, NotFound, Unavailable
@@ -31,11 +32,6 @@ KINDS: Final = ("damaged", "missing")
 
 FINDINGS_MAX: Final = 1000
 """With so many findings no more are looked for: a disk is not mounted, rather than a million files lost one by one."""
-
-_WHAT_TO_DO: Final = {
-    "damaged": "Check the disk. Restore the file from a backup, or have the study sent again: that replaces it.",
-    "missing": "Check that the disk is there. Restore the file from a backup, or have the study sent again.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +85,15 @@ def _is_current(session: Connection, stored: Stored) -> bool:
 def _repair(archive: Archive, stored: Stored) -> str:
     """Put the copy of the replica in the place of what is not good; gives why that cannot be, '' when it was done."""
     if archive.replica is None:
-        return "There is no replica to repair it from."
+        return say("why_no_replica")
     try:
         copy_blob(archive.replica.ready(archive), archive.blobs, stored.blob)
     except (NotFound, Damaged):
-        return "The replica has no good copy either."
+        return say("why_no_good_copy")
     except Unavailable as error:
-        return f"It cannot be repaired now: {error}."
+        return say("why_later", error=str(error))
     if _state_of(archive.blobs, stored.blob, lambda _length: None) is not None:
-        return "The replica has a good copy, but what was written from it cannot be read back."
+        return say("why_not_read_back")
     return ""
 
 
@@ -134,14 +130,16 @@ def tell(session: Connection, principal: Principal, finding: Finding, why_not: s
     for other in KINDS:
         if other != finding.kind:
             settle_problem(session, other, finding.sop_instance_uid)
-    state = "are gone" if finding.kind == "missing" else "do not match their digest"
+    named = {"instance": finding.sop_instance_uid, "blob": finding.blob, "why": why_not}
+    code = f"bytes_{finding.kind}"
+    study = finding.study_instance_uid
+    what = say(code, study=study, **named) if study else say(f"{code}_no_study", **named)
     raise_problem(
         session,
         finding.kind,
         finding.sop_instance_uid,
-        f"The bytes of instance {finding.sop_instance_uid}{_of_study(finding)} {state} (blob {finding.blob})."
-        f" {why_not}".rstrip(),
-        _WHAT_TO_DO[finding.kind],
+        what,
+        say(f"restore_{finding.kind}"),
     )
     if is_new:
         _record(session, principal, f"blob_{finding.kind}", "failed", finding.study_instance_uid, finding)
@@ -170,15 +168,10 @@ def is_halted(session: Connection) -> bool:
         session,
         "scrub",
         "halted",
-        f"{found} instances are damaged or missing: verification has halted.",
-        "Check that the disk or bucket of the blobs is mounted and whole; verification goes on by itself"
-        " once the files are back. 'filmless verify' lists all that is lost.",
+        say("scrub_halted", count=found),
+        say("scrub_halted_do"),
     )
     return True
-
-
-def _of_study(finding: Finding) -> str:
-    return f" of study {finding.study_instance_uid}" if finding.study_instance_uid else ", which belongs to no study,"
 
 
 def settle(session: Connection, principal: Principal, stored: Stored) -> None:

@@ -17,6 +17,7 @@ from filmless.archive.blobs import Blobs, copy_blob
 from filmless.archive.jobs import JobContext
 from filmless.archive.problems import raise_problem, settle_problem
 from filmless.archive.replica import Replica, find_replica, read_backlog
+from filmless.archive.sentences import say
 from filmless.archive.tables import instances, problems, replica_backlog, replicas
 from filmless.archive.walks import find_stored, non_patient_stored, stored_after
 from filmless.errors import Damaged, NotFound, Unavailable
@@ -81,9 +82,8 @@ def replicate(archive: Archive, *, is_stopping: Callable[[], bool] = lambda: Fal
                 session,
                 "replica",
                 "away",
-                f"{error}; {waiting} blobs wait for it.",
-                "Mend the disk, the bucket or the network to it (replica_ settings): what waits is brought over by"
-                " itself.",
+                say("replica_away", error=str(error), count=waiting),
+                say("replica_away_do"),
             )
         return
     with archive.reading() as session:

@@ -18,6 +18,7 @@ from filmless.access.principal import SYSTEM
 from filmless.archive import Archive
 from filmless.archive.jobs import JobContext
 from filmless.archive.problems import raise_problem, settle_problem
+from filmless.archive.sentences import say
 from filmless.archive.tables import studies
 from filmless.archive.walks import Walk, find_stored, non_patient_stored, read_walk, save_walk, stored_after
 from filmless.errors import Unavailable
@@ -152,7 +153,12 @@ def _tell_when_too_slow(archive: Archive) -> None:
             session,
             "scrub",
             "slow",
-            f"Verifying {total >> 30} GiB at {rate >> 20} MiB/s takes {total / rate / 86400:.0f} days,"
-            f" longer than the {round_s / 86400:.0f} days of scrub_round_s.",
-            f"Set scrub_bytes_per_s to at least {int(total / round_s) + 1}, or scrub_round_s higher.",
+            say(
+                "scrub_slow",
+                size=total >> 30,
+                rate=rate >> 20,
+                days=round(total / rate / 86400),
+                allowed=round(round_s / 86400),
+            ),
+            say("scrub_slow_do", rate=int(total / round_s) + 1),
         )

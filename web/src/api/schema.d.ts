@@ -1181,12 +1181,18 @@ export interface components {
             /** Format: date-time */
             lookedAt: string;
         };
-        /** @description One thing that was looked at. `code` names the kind of fault; it is empty when all is well. */
+        /**
+         * @description One thing that was looked at. `code` names the kind of fault; it is empty when all is well.
+         *
+         *     `said` and `saidToDo` are what `what` and `whatToDo` were made of, where that is known.
+         */
         HealthFinding: {
             code: string;
             /** @enum {string} */
             level: "ok" | "warning" | "problem";
             means: string;
+            said: components["schemas"]["Sentence"] | null;
+            saidToDo: components["schemas"]["Sentence"] | null;
             since: string | null;
             subject: string;
             title: string;
@@ -1475,6 +1481,13 @@ export interface components {
         /** @description Where to send a study. */
         SendRequest: {
             peerId: number;
+        };
+        /** @description What a sentence is made of, so that it can be said in another language; a value may be a sentence too. */
+        Sentence: {
+            code: string;
+            values: {
+                [key: string]: string | number | components["schemas"]["Sentence"];
+            };
         };
         /** @description A series as the study's page shows it. */
         SeriesRow: {

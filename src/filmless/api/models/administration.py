@@ -372,8 +372,18 @@ class SystemProblem(Answer):
     what_to_do: str
 
 
+class Sentence(Answer):
+    """What a sentence is made of, so that it can be said in another language; a value may be a sentence too."""
+
+    code: str
+    values: dict[str, str | int | float | Sentence]
+
+
 class HealthFinding(Answer):
-    """One thing that was looked at. `code` names the kind of fault; it is empty when all is well."""
+    """One thing that was looked at. `code` names the kind of fault; it is empty when all is well.
+
+    `said` and `saidToDo` are what `what` and `whatToDo` were made of, where that is known.
+    """
 
     level: Literal["ok", "warning", "problem"]
     code: str
@@ -382,6 +392,8 @@ class HealthFinding(Answer):
     what: str
     means: str
     what_to_do: str
+    said: Sentence | None
+    said_to_do: Sentence | None
     since: datetime | None
 
 

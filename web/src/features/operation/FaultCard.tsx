@@ -8,6 +8,7 @@ import classes from './Health.module.css';
 export function FaultCard(props: {
   level: 'warning' | 'problem';
   title: string;
+  subject?: string;
   what?: string;
   means: string;
   whatToDo: string;

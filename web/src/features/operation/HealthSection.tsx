@@ -9,6 +9,7 @@ import { SectionHeader } from '@/ui/Page';
 import { ErrorState } from '@/ui/States';
 import { StatusDot } from '@/ui/StatusDot';
 import { FaultCard } from './FaultCard';
+import { useFindingText } from './findings';
 import classes from './Health.module.css';
 import { Outage } from './Outage';
 
@@ -35,6 +36,7 @@ const ICONS = { ok: CircleCheck, warning: TriangleAlert, problem: CircleAlert };
 
 function Findings({ health }: { health: Health }) {
   const { t } = useTranslation();
+  const textOf = useFindingText();
   const faults = health.findings.filter((finding) => finding.level !== 'ok');
   const problems = faults.filter((finding) => finding.level === 'problem').length;
   const Icon = ICONS[health.level];
@@ -60,10 +62,7 @@ function Findings({ health }: { health: Health }) {
         <FaultCard
           key={`${finding.code} ${finding.subject} ${finding.what}`}
           level={finding.level === 'problem' ? 'problem' : 'warning'}
-          title={finding.title || finding.subject}
-          what={finding.what}
-          means={finding.means}
-          whatToDo={finding.whatToDo}
+          {...textOf(finding)}
           since={finding.since}
         />
       ))}
@@ -74,6 +73,7 @@ function Findings({ health }: { health: Health }) {
 
 function Well({ findings }: { findings: HealthFinding[] }) {
   const { t } = useTranslation();
+  const textOf = useFindingText();
   if (findings.length === 0) return null;
   return (
     <section className={classes.well}>
@@ -84,9 +84,9 @@ function Well({ findings }: { findings: HealthFinding[] }) {
         {findings.map((finding) => (
           <div key={`${finding.subject} ${finding.what}`}>
             <dt>
-              <StatusDot colour="teal">{finding.subject}</StatusDot>
+              <StatusDot colour="teal">{textOf(finding).subject}</StatusDot>
             </dt>
-            <dd>{finding.what}</dd>
+            <dd>{textOf(finding).what}</dd>
           </div>
         ))}
       </dl>
