@@ -377,6 +377,7 @@ class Settings(BaseSettings):
     hanging_series_max: int = Field(
         200, description="Most series of a study that are looked at to choose what hangs where.", ge=1
     )
+    hanging_trial_max: int = Field(5, description="Recent studies that a hanging protocol is tried on.", ge=1, le=20)
     hanging_trial_scanned_max: int = Field(
         1000, description="Most recent studies that are looked at to try a hanging protocol.", ge=1
     )

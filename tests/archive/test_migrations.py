@@ -14,6 +14,7 @@ from sqlalchemy import inspect, select
 
 import filmless.access.tables
 import filmless.archive.tables
+import filmless.reading.tables
 import filmless.routing.tables
 import filmless.worklist.tables
 import make

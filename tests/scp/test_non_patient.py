@@ -22,6 +22,9 @@ from filmless.archive.tables import instances, patients, studies
 from filmless.archive.tables import non_patient_instances as table
 from filmless.dimse import commands as c
 from filmless.errors import Refused
+from filmless.reading.hanging_protocols import keep_protocol
+from filmless.reading.hanging_reading import read_hanging
+from filmless.reading.hanging_rules import Conditions, HungWindow, Links, Rule, Selector, Viewport
 from filmless.store.receive import receive
 from wire import EXPLICIT_LE, IMPLICIT_LE, Scp
 
@@ -198,3 +201,44 @@ def test_there_are_no_more_than_the_settings_say(door: Door, archive: Archive) -
 def test_a_door_of_studies_refuses_what_has_none(archive: Archive) -> None:
     with pytest.raises(Refused, match="belongs to no study"):
         receive(archive, SYSTEM("test"), io.BytesIO(make.part10(hanging_protocol())))
+
+
+def test_a_protocol_that_a_reader_made_goes_to_another_system_and_comes_back_as_the_rule_it_was(
+    door: Door, archive: Archive
+) -> None:
+    rule = Rule(
+        name="CT with prior",
+        layout="1x2",
+        viewports=(
+            Viewport(Selector(modality="CT", plane="axial", thickness=(1, 5)), HungWindow(60, 160)),
+            Viewport(Selector(prior=1, modality="CT", has_contrast=True, place=2), is_inverted=True),
+        ),
+        when=Conditions(("CT",), ("chest",), priors=1),
+        links=Links(place=True),
+    )
+    kept = keep_protocol(archive, SYSTEM("api"), rule, "site")
+    came: list[Dataset] = []
+
+    def take(event: Any) -> int:
+        came.append(event.dataset)
+        return 0
+
+    ae = AE("TEST")
+    for uid in (HANGING, FIND, GET):
+        ae.add_requested_context(uid)
+    association = ae.associate(
+        "127.0.0.1",
+        door.port,
+        ae_title="FILMLESS",
+        ext_neg=[build_role(HANGING, scu_role=True, scp_role=True)],
+        evt_handlers=[(evt.EVT_C_STORE, take)],
+    )
+    wanted = Dataset()
+    wanted.SOPInstanceUID, wanted.HangingProtocolName = kept.sop_instance_uid, ""
+    found = [ds for _, ds in association.send_c_find(wanted, FIND) if ds is not None]
+    assert [ds.HangingProtocolName for ds in found] == ["CT with prior"]
+    assert [status.Status for status, _ in association.send_c_get(wanted, GET)][-1] == 0
+    association.release()
+    (ds,) = came
+    assert ds.HangingProtocolLevel == "SITE"
+    assert read_hanging(ds).rule == rule

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Boolean, Float, Integer, LargeBinary, Table, create_engine, insert, make_url, select, text
 
+import filmless.reading.tables
 import filmless.routing.tables
 import filmless.worklist.tables  # noqa: F401 - all tables of the house
 import make

@@ -1,17 +1,25 @@
-"""Hanging: what the screen needs to choose where the series of a study go."""
+"""Hanging: what the screen needs to choose where the series of a study go, and the protocols that say it."""
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from pydantic import TypeAdapter
 
-from filmless.api.callers import Here, Viewer
+from filmless.access import audit
+from filmless.api.callers import Here, Searcher, Storer, Viewer
 from filmless.api.errors import responses
 from filmless.api.models import hanging as models
+from filmless.api.models.base import Id
+from filmless.api.models.reading import StudyRow
+from filmless.reading import hanging_protocols
+from filmless.reading.hanging_rules import Rule
 
 router = APIRouter(tags=["hanging"])
 
+ProtocolId = Annotated[Id, Path(alias="id")]
 StudyUid = Annotated[str, Path(alias="studyInstanceUid", min_length=1, max_length=64)]
 
 
@@ -34,3 +42,58 @@ def get_hanging_subject(archive: Here, principal: Viewer, study_instance_uid: St
             models.SampledSeries.model_validate(each) for each in sample_study(archive, principal, study_instance_uid)
         ],
     )
+
+
+@router.get("/hanging-protocols")
+def list_hanging_protocols(archive: Here, principal: Viewer) -> list[models.HangingProtocol]:
+    """List the caller's hanging protocols, the site's, then those that lie in the archive and are neither's."""
+    found = hanging_protocols.list_protocols(archive, principal)
+    return [models.HangingProtocol.model_validate(each) for each in found]
+
+
+@router.post("/hanging-protocols", status_code=201, responses=responses(404))
+def keep_hanging_protocol(archive: Here, principal: Storer, body: models.NewHangingProtocol) -> models.HangingProtocol:
+    """Keep a rule as a DICOM Hanging Protocol, or take one of the archive into a list. The site's need `administer`."""
+    if body.rule is not None:
+        kept = hanging_protocols.keep_protocol(archive, principal, _rule(body.rule), body.owner)
+    else:
+        kept = hanging_protocols.adopt_protocol(archive, principal, body.sop_instance_uid or "", body.owner)
+    return models.HangingProtocol.model_validate(kept)
+
+
+@router.post("/hanging-protocols/alike")
+def list_studies_alike(archive: Here, principal: Searcher, body: models.HangingConditions) -> list[StudyRow]:
+    """List the newest studies that a protocol with these conditions would be for."""
+    from filmless.query.subjects import Wanted, find_alike
+
+    wanted = Wanted(
+        modalities=frozenset(body.modalities),
+        regions=frozenset(body.regions),
+        procedures=frozenset((code.value, code.scheme) for code in body.procedures),
+        side=body.laterality,
+    )
+    found = find_alike(archive, principal, wanted, archive.settings.hanging_trial_max)
+    with archive.transaction() as session:
+        audit.record(session, principal, "search", detail=json.loads(body.model_dump_json()))
+    return [StudyRow.model_validate(row) for row in found]
+
+
+@router.patch("/hanging-protocols/{id}", responses=responses(404))
+def change_hanging_protocol(
+    archive: Here, principal: Storer, protocol_id: ProtocolId, body: models.HangingProtocolChange
+) -> models.HangingProtocol:
+    """Rename a protocol, turn it on or off, or put it at another place of its list."""
+    changed = hanging_protocols.change_protocol(
+        archive, principal, protocol_id, name=body.name, is_on=body.is_on, position=body.position
+    )
+    return models.HangingProtocol.model_validate(changed)
+
+
+@router.delete("/hanging-protocols/{id}", status_code=204, responses=responses(404))
+def remove_hanging_protocol(archive: Here, principal: Storer, protocol_id: ProtocolId) -> None:
+    """Take a protocol out of its list; its DICOM object goes with it when it was written here."""
+    hanging_protocols.remove_protocol(archive, principal, protocol_id)
+
+
+def _rule(said: models.HangingRule) -> Rule:
+    return TypeAdapter(Rule).validate_python(said.model_dump())

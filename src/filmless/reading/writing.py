@@ -40,6 +40,15 @@ def store_object(archive: Archive, principal: Principal, ds: Dataset) -> Written
     ------
     As `receive`.
     """
+    file = part10_of(ds)
+    receipt = receive(archive, principal, file, expected_study_uid=str(ds.StudyInstanceUID))
+    return Written(
+        receipt.study_instance_uid, receipt.series_instance_uid, receipt.sop_instance_uid, receipt.sop_class_uid
+    )
+
+
+def part10_of(ds: Dataset) -> io.BytesIO:
+    """Make a Part 10 file of a data set, in Explicit VR Little Endian unless its file meta says otherwise."""
     from pydicom import dcmwrite
     from pydicom.dataset import FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian
@@ -52,7 +61,4 @@ def store_object(archive: Archive, principal: Principal, ds: Dataset) -> Written
     file = io.BytesIO()
     dcmwrite(file, ds, enforce_file_format=True)
     file.seek(0)
-    receipt = receive(archive, principal, file, expected_study_uid=str(ds.StudyInstanceUID))
-    return Written(
-        receipt.study_instance_uid, receipt.series_instance_uid, receipt.sop_instance_uid, receipt.sop_class_uid
-    )
+    return file

@@ -156,6 +156,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/hanging-protocols": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Hanging Protocols
+         * @description List the caller's hanging protocols, the site's, then those that lie in the archive and are neither's.
+         */
+        get: operations["listHangingProtocols"];
+        put?: never;
+        /**
+         * Keep Hanging Protocol
+         * @description Keep a rule as a DICOM Hanging Protocol, or take one of the archive into a list. The site's need `administer`.
+         */
+        post: operations["keepHangingProtocol"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/hanging-protocols/alike": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * List Studies Alike
+         * @description List the newest studies that a protocol with these conditions would be for.
+         */
+        post: operations["listStudiesAlike"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/hanging-protocols/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove Hanging Protocol
+         * @description Take a protocol out of its list; its DICOM object goes with it when it was written here.
+         */
+        delete: operations["removeHangingProtocol"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Hanging Protocol
+         * @description Rename a protocol, turn it on or off, or put it at another place of its list.
+         */
+        patch: operations["changeHangingProtocol"];
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -1163,6 +1231,79 @@ export interface components {
             scheme: string;
             value: string;
         };
+        /** @description When a protocol is for a study: each part that is not empty must hold; of a list, one entry. */
+        HangingConditions: {
+            /** @enum {string} */
+            laterality: "" | "L" | "R" | "B";
+            modalities: string[];
+            priors: number;
+            procedures: components["schemas"]["SaidCode"][];
+            regions: string[];
+        };
+        /** @description What viewports take from the one in use. */
+        HangingLinks: {
+            place: boolean;
+            view: boolean;
+            window: boolean;
+        };
+        /** @description Something that the DICOM object says and a rule cannot. */
+        HangingNote: {
+            about: string;
+            /** @enum {string} */
+            kind: "region" | "combination" | "reason" | "userGroup" | "selector" | "filter" | "time" | "group" | "box" | "layout" | "reformatting";
+        };
+        /** @description A protocol of the caller, of the site, or of nobody here: then it has no id. */
+        HangingProtocol: {
+            creator: string;
+            id: number | null;
+            isOn: boolean;
+            name: string;
+            notes: components["schemas"]["HangingNote"][];
+            /** @enum {string} */
+            owner: "person" | "site" | "archive";
+            /** @description Why there is no rule. */
+            problem: string;
+            rule: components["schemas"]["HangingRule"] | null;
+            sopInstanceUid: string;
+        };
+        /** @description What is to be other; what is not given stays. */
+        HangingProtocolChange: {
+            isOn?: boolean | null;
+            name?: string | null;
+            /** @description Place in the list, from 0. */
+            position?: number | null;
+        };
+        /** @description A hanging protocol; as many viewports as its layout (rows x columns) has. */
+        HangingRule: {
+            atLeast: number;
+            hasFusion: boolean;
+            layout: string;
+            links: components["schemas"]["HangingLinks"];
+            name: string;
+            /** @enum {string} */
+            sizing: "fit" | "same" | "true";
+            viewports: components["schemas"]["HangingViewport"][];
+            when: components["schemas"]["HangingConditions"];
+        };
+        /** @description Which images a viewport shows; what is empty or null may be anything. Prior 0 is the current study. */
+        HangingSelector: {
+            hasContrast: boolean | null;
+            imageType: string[];
+            /** @enum {string} */
+            laterality: "" | "L" | "R" | "B";
+            modality: string;
+            place: number;
+            /** @enum {string} */
+            plane: "" | "axial" | "coronal" | "sagittal" | "oblique";
+            prior: number;
+            thickness: [
+                number,
+                number
+            ] | null;
+            views: string[];
+            /** @enum {string} */
+            weighting: "" | "t1" | "t2" | "pd" | "flair" | "stir" | "t2star" | "diffusion" | "adc";
+        };
         /** @description What a study is about, and its series. */
         HangingSubject: {
             modalities: string[];
@@ -1171,6 +1312,12 @@ export interface components {
             series: components["schemas"]["SampledSeries"][];
             sides: string[];
             studyInstanceUid: string;
+        };
+        /** @description What hangs in one viewport, and how. */
+        HangingViewport: {
+            isInverted: boolean;
+            selector: components["schemas"]["HangingSelector"] | null;
+            window: components["schemas"]["HungWindow"] | null;
         };
         /** @description What is broken, the worst first, then what is well. `isReady` is what `/readyz` says. */
         Health: {
@@ -1198,6 +1345,11 @@ export interface components {
             title: string;
             what: string;
             whatToDo: string;
+        };
+        /** @description A window. */
+        HungWindow: {
+            center: number;
+            width: number;
         };
         /** @description Work done in the background. */
         Job: {
@@ -1251,6 +1403,13 @@ export interface components {
             /** @description Only together with its series. */
             sopInstanceUid?: string | null;
             studyInstanceUid: string;
+        };
+        /** @description A rule to keep, or a protocol of the archive to take into a list. */
+        NewHangingProtocol: {
+            /** @enum {string} */
+            owner: "person" | "site";
+            rule?: components["schemas"]["HangingRule"] | null;
+            sopInstanceUid?: string | null;
         };
         /** @description Key images, and what they are for: a code of CID 7010. */
         NewKeyObjects: {
@@ -1463,6 +1622,12 @@ export interface components {
             url: string;
             waiting: number;
             waitingSince: string | null;
+        };
+        /** @description A coded concept. */
+        SaidCode: {
+            meaning: string;
+            scheme: string;
+            value: string;
         };
         /** @description A series and some of its instances, as DICOM JSON with only what tells series apart. */
         SampledSeries: {
@@ -2464,6 +2629,417 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listHangingProtocols: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HangingProtocol"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keepHangingProtocol: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewHangingProtocol"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HangingProtocol"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listStudiesAlike: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HangingConditions"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyRow"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeHangingProtocol: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeHangingProtocol: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HangingProtocolChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HangingProtocol"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
