@@ -47,7 +47,9 @@ class Settings(BaseSettings):
         None, description="s3://bucket/prefix, az://container/prefix or gs://bucket/prefix; unset: the data folder."
     )
     blobs_endpoint: str | None = Field(
-        None, description="https:// address of an S3 server that is not Amazon's; unset: Amazon's of the region."
+        None,
+        description="https:// address of a server that is not the maker's (Azure: the account is its path); "
+        "unset: the maker's, Amazon's of the region.",
     )
     blobs_region: str | None = Field(None, description="Region of the bucket; unset: AWS_REGION, else us-east-1.")
     blobs_access_key_id: str | None = Field(
@@ -55,7 +57,9 @@ class Settings(BaseSettings):
         description="Access key (Azure: account name); unset: AWS_, AZURE_ or GOOGLE_ variables, or the machine.",
     )
     blobs_secret_access_key: SecretStr | None = Field(
-        None, description="Its secret (Azure: account key). Better in the environment than in a file; never logged."
+        None,
+        description="Its secret (Azure: account key; Google: the key of a service account, as JSON). Better in the "
+        "environment than in a file; never logged.",
     )
     blobs_path_style: bool | None = Field(
         None, description="Whether the bucket is named in the path, not in the host; unset: yes with blobs_endpoint."

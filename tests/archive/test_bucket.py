@@ -9,6 +9,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import obstore
@@ -229,6 +230,37 @@ def test_other_stores_are_opened_by_their_address(tmp_path: Path, url: str, monk
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
     assert open_store(Settings(data=tmp_path, blobs_url=url)).blobs.name == f"{url}/blobs"
+
+
+def test_google_is_asked_where_the_settings_say_and_puts_what_is_new_only(tmp_path: Path) -> None:
+    """No emulator on PyPI or npm speaks the XML API that the library uses: what it sends is looked at instead."""
+    asked: list[tuple[str, str | None]] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append((self.path, self.headers.get("x-goog-if-generation-match")))
+            self.send_response(200 if len(asked) == 1 else 412)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        key = '{"disable_oauth":true,"client_email":"a@b","private_key":"","private_key_id":""}'
+        settings = Settings(
+            data=tmp_path, blobs_url="gs://pacs/here", blobs_endpoint=endpoint, blobs_secret_access_key=key
+        )
+        blobs = open_store(settings).blobs
+        assert isinstance(blobs, BucketBlobs)
+        assert blobs.bucket.refuses_to_overwrite()
+        server.shutdown()
+    assert asked == [("/pacs/here%2Ffilmless", "0")] * 2
+    assert "a@b" not in repr(settings)
 
 
 def test_doctor_and_health_name_a_bucket_that_is_away(

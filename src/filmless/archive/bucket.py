@@ -162,7 +162,9 @@ def _open(settings: Settings, timeout_s: float, retries: Any) -> ObjectStore:
                 "account_key": secret_text,
             }
             return AzureStore(url.netloc, config=_given(config), **shared)  # type: ignore[arg-type]
-        return GCSStore(url.netloc, **shared)
+        # The key may name the host too; without a key those of the machine are asked for.
+        config = {"base_url": settings.blobs_endpoint, "service_account_key": secret_text}
+        return GCSStore(url.netloc, config=_given(config), **shared)  # type: ignore[arg-type]
     except (exceptions.BaseError, ValueError):
         raise Refused(f"blobs_url or its credentials cannot be used for {kind}: look at the blobs_ settings") from None
 
