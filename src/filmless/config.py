@@ -228,6 +228,12 @@ class Settings(BaseSettings):
     written_source_max_bytes: int = Field(
         64 << 20, description="Longest header, without pixels, that such an object is made from.", ge=1 << 16
     )
+    segmentation_voxels_max: int = Field(
+        1 << 28, description="Voxels of the frames that a segmentation made by a reader is about.", ge=1 << 16
+    )
+    segmentation_body_max_bytes: int = Field(
+        64 << 20, description="Longest request with a segmentation, whose masks are compressed.", ge=1 << 10
+    )
     presentation_marks_max: int = Field(
         10_000, description="Graphic and text objects of a presentation state that is rendered.", ge=1
     )

@@ -243,6 +243,103 @@ def test_a_presentation_state_comes_back_the_same(viewer: Page) -> None:
     assert serious_findings(viewer) == []
 
 
+def painted(page: Page) -> dict[int, int]:
+    counts = page.evaluate("window.__filmless.viewer.segments.counts")
+    return {int(number): count for number, count in counts.items()}
+
+
+def press_at(page: Page, column: float, row: float) -> tuple[float, float]:
+    """Press over an image point; where it really was, in pixels of the image."""
+    box = page.locator("[data-viewport=pane1]").bounding_box()
+    assert box
+    x, y = page.evaluate("p => window.__filmless.viewer.viewport('pane1').imageToCanvas(p)", [column, row])
+    at = (round(box["x"] + x), round(box["y"] + y))
+    page.mouse.move(*at)
+    page.mouse.down()
+    page.mouse.up()
+    found = page.evaluate(
+        "p => window.__filmless.viewer.viewport('pane1').canvasToImage(p)", [at[0] - box["x"], at[1] - box["y"]]
+    )
+    return float(found[0]), float(found[1])
+
+
+def disc(center: tuple[float, float], radius: float) -> Any:
+    row, column = np.mgrid[0:SIDE, 0:SIDE]
+    return np.hypot(column - center[0], row - center[1]) <= radius
+
+
+def test_segments_are_drawn_undone_saved_and_read_back_voxel_by_voxel(viewer: Page, shot: Path) -> None:
+    open_series(viewer, "Slices")
+    to_slice(viewer, 0)
+    viewer.keyboard.press("Alt+s")
+    panel = viewer.get_by_role("complementary", name="Draw segments")
+    panel.get_by_role("button", name="New segmentation").click()
+    panel.get_by_role("textbox", name="Name of the segmentation").fill("Drawn here")
+    viewer.locator("[data-pane=pane1]").focus()
+    viewer.keyboard.press("Alt+PageDown")
+    radius = viewer.evaluate("window.__filmless.viewer.segments.radius")
+    assert radius == pytest.approx(8 / 1.25, abs=0.05)
+    first = disc(press_at(viewer, 20, 30), radius)
+    viewer.wait_for_function("() => window.__filmless.viewer.segments.counts[1] > 0")
+    assert painted(viewer) == {1: int(first.sum())}
+    viewer.keyboard.press("Alt+r")
+    gone = disc(press_at(viewer, 26, 30), radius)
+    left = int((first & ~gone).sum())
+    viewer.wait_for_function("n => window.__filmless.viewer.segments.counts[1] === n", arg=left)
+    viewer.keyboard.press("Control+z")
+    assert painted(viewer) == {1: int(first.sum())}
+    viewer.keyboard.press("Control+y")
+    assert painted(viewer) == {1: left}
+
+    # A second segment, on the other end; between them what lies between the shapes.
+    viewer.keyboard.press("Control+z")
+    to_slice(viewer, 2)
+    viewer.keyboard.press("Alt+b")
+    last = disc(press_at(viewer, 20, 30), radius)
+    viewer.wait_for_function(
+        "n => window.__filmless.viewer.segments.counts[1] === n", arg=int(first.sum() + last.sum())
+    )
+    panel.get_by_role("button", name="Fill the slices between").click()
+    between = painted(viewer)[1] - int(first.sum() + last.sum())
+    assert between == pytest.approx(int(first.sum()), abs=6)
+    panel.get_by_role("button", name="Add a segment").click()
+    # All pixels are 40 HU, which the range holds: the fill takes the whole slice, also from the first segment.
+    viewer.locator("[data-pane=pane1]").focus()
+    viewer.keyboard.press("Alt+l")
+    press_at(viewer, 50, 50)
+    viewer.wait_for_function("n => window.__filmless.viewer.segments.counts[2] === n", arg=SIDE * SIDE)
+    counts = painted(viewer)
+    assert counts == {1: int(first.sum()) + between, 2: SIDE * SIDE}
+    spacing = viewer.evaluate(
+        "window.__filmless.viewer.displaySets.find(s => s.description === 'Slices').frames[0].plane"
+    )
+    ml = SIDE * SIDE * spacing["rowSpacing"] * spacing["columnSpacing"] * 1.5 / 1000
+    assert f"{SIDE * SIDE} voxels · {ml:.2f} mL" in panel.locator("[data-segment='2']").inner_text()
+    assert serious_findings(viewer) == []
+    viewer.screenshot(path=shot)
+
+    panel.get_by_role("button", name="Save", exact=True).click()
+    expect(panel.get_by_text("Saved in this study.")).to_be_visible()
+    panel.get_by_role("button", name="Done").click()
+    objects = viewer.get_by_role("complementary", name="On the images")
+    other = objects.get_by_role("button", name="Show SEGMENTS", pressed=True)
+    if other.count():
+        other.click()
+    objects.get_by_role("button", name="Show Drawn here").click()
+    layers = viewer.locator("[data-layers=pane1]")
+    for index, words in enumerate((f"1:{int(first.sum())}", f"1:{between}", f"2:{SIDE * SIDE}")):
+        to_slice(viewer, index)
+        expect(layers).to_have_attribute("data-segments", words)
+    objects.get_by_role("button", name="Show Drawn here").click()
+
+    panel.get_by_role("button", name="Edit a copy of Drawn here").click()
+    viewer.wait_for_function("() => window.__filmless.viewer.segments.draft !== null")
+    assert painted(viewer) == counts
+    panel.get_by_role("button", name="Discard what is not saved").click()
+    viewer.keyboard.press("Alt+s")
+    expect(panel).to_have_count(0)
+
+
 def test_the_panel_fits_a_phone(open_page: OpenPage, slices: list[Dataset], shot: Path) -> None:
     page = open_page(f"/viewer/{slices[0].StudyInstanceUID}", size=PHONE)
     page.wait_for_function("() => window.__filmless?.viewer?.displaySets.length >= 4", timeout=60_000)

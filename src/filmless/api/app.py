@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from http import HTTPStatus
 from typing import Final
@@ -44,6 +45,9 @@ OPEN: Final = frozenset({("POST", "/session"), ("GET", "/setup"), ("POST", "/set
 STREAMED: Final = frozenset({"/uploads"})
 """Paths that take their body as it comes and bound it themselves."""
 
+MASKED: Final = re.compile(r"/studies/[^/]+/segmentations")
+"""Paths whose body holds pixels, and may be as long as those need."""
+
 DESCRIPTION: Final = """\
 The API of the screen. Sign in with `POST /session` (a cookie, and a CSRF token for every change), or send an API token
 as `Authorization: Bearer fl_...`. Errors are `application/problem+json`; times are ISO 8601 in UTC; DICOM dates and
@@ -54,9 +58,10 @@ times are as in the data set. Images themselves come by DICOMweb, under `/dicomw
 class Closed:
     """Answers 401 to a caller that nobody knows, whatever it asks for, and 413 to one that sends too much."""
 
-    def __init__(self, app: ASGIApp, body_max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, body_max_bytes: int, masked_max_bytes: int) -> None:
         self.app = app
         self.body_max_bytes = body_max_bytes
+        self.masked_max_bytes = masked_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let pass those who are known, and the ways in."""
@@ -71,14 +76,16 @@ class Closed:
         elif path in STREAMED:
             await self.app(scope, receive, partial(_send_uncached, send))
         else:
-            await self.app(scope, partial(self._receive, receive, [0]), partial(_send_uncached, send))
+            length_max = self.masked_max_bytes if MASKED.fullmatch(path) else self.body_max_bytes
+            await self.app(scope, partial(_receive, receive, [0], length_max), partial(_send_uncached, send))
 
-    async def _receive(self, receive: Receive, seen: list[int]) -> Message:
-        message = await receive()
-        seen[0] += len(message.get("body", b""))
-        if seen[0] > self.body_max_bytes:
-            raise TooLarge(f"the body is longer than {self.body_max_bytes} bytes")
-        return message
+
+async def _receive(receive: Receive, seen: list[int], length_max: int) -> Message:
+    message = await receive()
+    seen[0] += len(message.get("body", b""))
+    if seen[0] > length_max:
+        raise TooLarge(f"the body is longer than {length_max} bytes")
+    return message
 
 
 async def _send_uncached(send: Send, message: Message) -> None:
@@ -113,7 +120,11 @@ def create_api(archive: Archive | None) -> FastAPI:
         app.state.archive = archive
         app.state.broadcaster = Broadcaster(archive)
         app.state.watch = Watch(archive)
-        app.add_middleware(Closed, body_max_bytes=archive.settings.api_body_max_bytes)
+        app.add_middleware(
+            Closed,
+            body_max_bytes=archive.settings.api_body_max_bytes,
+            masked_max_bytes=archive.settings.segmentation_body_max_bytes,
+        )
     app.openapi = partial(describe, app)  # type: ignore[method-assign] # the way that FastAPI documents
     return app
 

@@ -1,16 +1,18 @@
-"""What a reader makes of a study: key images, presentation states. Each is a DICOM object, stored like any instance."""
+"""What a reader makes of a study, like key images or segmentations: DICOM objects, stored like any instance."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, File, Form, Path, UploadFile
+from pydantic import Json
 
 from filmless.api.callers import Here, Storer
 from filmless.api.errors import responses
 from filmless.api.models import objects as models
 from filmless.dicom.windowing import Window
 from filmless.reading import presentation_states as states
+from filmless.reading import segmentations
 from filmless.reading.key_objects import KeyImage, write_key_objects
 from filmless.reading.sources import person_name
 
@@ -62,6 +64,40 @@ def write_presentation_state(
     )
     author = person_name(principal.name)
     written = states.write_presentation_state(archive, principal, study_instance_uid, wanted, author=author)
+    return models.WrittenObject.model_validate(written)
+
+
+@router.post("/studies/{studyInstanceUid}/segmentations", status_code=201, responses=responses(404))
+def write_segmentation(
+    archive: Here,
+    principal: Storer,
+    study_instance_uid: StudyUid,
+    description: Annotated[Json[models.NewSegmentation], Form(description="A NewSegmentation as JSON.")],
+    masks: Annotated[
+        UploadFile,
+        File(description="gzip of one byte a pixel, frame after frame: 0, or the number of a segment."),
+    ],
+) -> models.WrittenObject:
+    """Keep which pixels of images belong to which structure, as a Segmentation of the study."""
+    wanted = segmentations.NewSegmentation(
+        label=description.label.strip(),
+        frames=[segmentations.MaskedFrame(each.sop_instance_uid, each.frame_number) for each in description.frames],
+        segments=[
+            segmentations.Segment(
+                each.number,
+                each.label.strip(),
+                each.type_code,
+                (each.colour[0], each.colour[1], each.colour[2]),
+                each.is_by_hand,
+            )
+            for each in description.segments
+        ],
+        form=description.form,
+    )
+    author = person_name(principal.name)
+    written = segmentations.write_segmentation(
+        archive, principal, study_instance_uid, wanted, masks.file, author=author
+    )
     return models.WrittenObject.model_validate(written)
 
 

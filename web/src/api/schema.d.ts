@@ -771,6 +771,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/studies/{studyInstanceUid}/segmentations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write Segmentation
+         * @description Keep which pixels of images belong to which structure, as a Segmentation of the study.
+         */
+        post: operations["writeSegmentation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/studies/{studyInstanceUid}/send": {
         parameters: {
             query?: never;
@@ -1133,6 +1153,12 @@ export interface components {
             items: components["schemas"]["AuditEntry"][];
             nextCursor: string | null;
         };
+        Body_writeSegmentation: {
+            /** @description A NewSegmentation as JSON. */
+            description: string;
+            /** @description gzip of one byte a pixel, frame after frame: 0, or the number of a segment. */
+            masks: string;
+        };
         /** @description Something that happened: what kind of thing (`name`), to what (`key`), and the cursor just after it. */
         Change: {
             /** Format: date-time */
@@ -1389,6 +1415,12 @@ export interface components {
             jobId: number;
         };
         JsonValue: unknown;
+        /** @description A frame, from 1, that has a mask. */
+        MaskedFrame: {
+            /** @default 1 */
+            frameNumber: number;
+            sopInstanceUid: string;
+        };
         /** @description What one modality takes. */
         ModalityUse: {
             modality: string;
@@ -1460,6 +1492,34 @@ export interface components {
             texts?: components["schemas"]["StateText"][];
             voiTable?: components["schemas"]["StateTable"] | null;
             window?: components["schemas"]["StateWindow"] | null;
+        };
+        /** @description A segment; `number` is that of its pixels in the masks. */
+        NewSegment: {
+            /** @description Red, green, blue. */
+            colour: number[];
+            /**
+             * @description False: thresholds helped.
+             * @default true
+             */
+            isByHand: boolean;
+            label: string;
+            number: number;
+            /**
+             * @description SNOMED CT, one of those that docs/viewer.md lists.
+             * @example 10200004
+             */
+            typeCode: string;
+        };
+        /** @description What a segmentation says but its pixels; the masks come in the order of `frames`. */
+        NewSegmentation: {
+            /**
+             * @default BINARY
+             * @enum {string}
+             */
+            form: "BINARY" | "LABELMAP";
+            frames: components["schemas"]["MaskedFrame"][];
+            label: string;
+            segments: components["schemas"]["NewSegment"][];
         };
         /** @description A token to be; without `rights` it may all that its person may. */
         NewToken: {
@@ -5603,6 +5663,95 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Prior"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    writeSegmentation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["Body_writeSegmentation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WrittenObject"];
                 };
             };
             /** @description Bad Request */

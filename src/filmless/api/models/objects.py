@@ -108,3 +108,34 @@ class NewPresentationState(Request):
     shutter: StateRectangle | None = None
     graphics: Annotated[list[StateGraphic], Field(max_length=10_000)] = Field(default_factory=list)
     texts: Annotated[list[StateText], Field(max_length=10_000)] = Field(default_factory=list)
+
+
+class NewSegment(Request):
+    """A segment; `number` is that of its pixels in the masks."""
+
+    number: Annotated[int, Field(ge=1, le=255)]
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+    type_code: Annotated[
+        str,
+        Field(max_length=16, description="SNOMED CT, one of those that docs/viewer.md lists.", examples=["10200004"]),
+    ]
+    colour: Annotated[
+        list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3, description="Red, green, blue.")
+    ]
+    is_by_hand: Annotated[bool, Field(description="False: thresholds helped.")] = True
+
+
+class MaskedFrame(Request):
+    """A frame, from 1, that has a mask."""
+
+    sop_instance_uid: Uid
+    frame_number: Annotated[int, Field(ge=1, le=2**31 - 1)] = 1
+
+
+class NewSegmentation(Request):
+    """What a segmentation says but its pixels; the masks come in the order of `frames`."""
+
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+    frames: Annotated[list[MaskedFrame], Field(min_length=1, max_length=10_000)]
+    segments: Annotated[list[NewSegment], Field(min_length=1, max_length=255)]
+    form: Literal["BINARY", "LABELMAP"] = "BINARY"

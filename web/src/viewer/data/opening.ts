@@ -5,6 +5,7 @@
 import { startAnnotations } from '../state/annotations';
 import { forgetBitmaps } from '../overlays/bitmaps';
 import { forgetObjects } from '../overlays/registry';
+import { startSegments } from '../segments/draft';
 import { startObjects } from '../state/objects';
 import {
   addDisplaySets,
@@ -177,6 +178,7 @@ export function openStudy(
   startStudy(studyInstanceUid, { isNarrow });
   startAnnotations(studyInstanceUid);
   startObjects(studyInstanceUid);
+  startSegments();
   forgetObjects();
   forgetBitmaps();
   keepEarlyFramesOf(studyInstanceUid);

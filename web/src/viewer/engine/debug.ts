@@ -19,6 +19,7 @@ import {
   setIndex,
   changePane,
 } from '../state/store';
+import { useSegments } from '../segments/draft';
 import { useSpace } from '../state/space';
 import { linesOf, uptakeAt } from '../ui/SpaceLayer';
 import type { SuvKind } from '../data/suv';
@@ -129,6 +130,11 @@ const api = {
   /** The reader's marks on the study. */
   get annotations() {
     return useAnnotations.getState().items;
+  },
+  /** The segmentation that is being drawn: voxels by segment. */
+  get segments() {
+    const { draft, counts, radius } = useSegments.getState();
+    return { draft, counts, radius };
   },
   get timings() {
     return timings();

@@ -15,6 +15,9 @@ export interface Segment {
   description: string;
   /** What it is, in the words of its codes. */
   type: string;
+  /** Of Segmented Property Type. */
+  typeCode: string;
+  isByHand: boolean;
   colour: Rgb;
 }
 
@@ -47,6 +50,8 @@ function segmentsOf(dataset: DicomJson): Segment[] {
     label: text(item, '00620005'),
     description: text(item, '00620006'),
     type: text(items(item, '0062000F')[0], '00080104'),
+    typeCode: text(items(item, '0062000F')[0], '00080100'),
+    isByHand: text(item, '00620008') === 'MANUAL',
     colour: rgbFromCielab(numbers(item, '0062000D') ?? []) ?? spareColour(index),
   }));
 }
@@ -80,7 +85,7 @@ export function readSegmentation(instance: Instance, root: string): Segmentation
     for (const key of sourcesOf(each.frame)) bySource.set(key, [...(bySource.get(key) ?? []), each]);
   return {
     sopInstanceUid: instance.sopInstanceUid,
-    label: text(dataset, '00700080') || text(dataset, '0008103E'),
+    label: text(dataset, '00700081') || text(dataset, '00700080') || text(dataset, '0008103E'),
     type,
     fractionMax: number(dataset, '0062000E') ?? 255,
     segments: segmentsOf(dataset),

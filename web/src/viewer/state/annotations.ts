@@ -4,11 +4,20 @@ import type { Annotation } from '../tools/annotations/model';
 
 const UNDO_MAX = 200;
 
+/** A step that is none of the marks, such as a stroke of the brush. */
+export interface OtherStep {
+  undo: () => void;
+  redo: () => void;
+}
+
+/** The marks as they were, or how to take another step back. */
+type Step = Annotation[] | OtherStep;
+
 export interface AnnotationsState {
   studyInstanceUid: string;
   items: Annotation[];
-  past: Annotation[][];
-  future: Annotation[][];
+  past: Step[];
+  future: Step[];
   selected: string | null;
   /** A question for a text that the renderer waits for. */
   question: { kind: 'text' | 'length'; answer: (text: string | null) => void } | null;
@@ -39,6 +48,11 @@ function change(items: Annotation[], selected: string | null): void {
     future: [],
     selected,
   }));
+}
+
+/** Notes a step that was made elsewhere: all that a reader does is undone in the order in which it was done. */
+export function record(step: OtherStep): void {
+  setState(({ past }) => ({ past: [...past, step].slice(-UNDO_MAX), future: [] }));
 }
 
 export function addAnnotation(annotation: Annotation): void {
@@ -77,6 +91,10 @@ export function undo(): void {
   setState(({ items, past, future, selected }) => {
     const before = past.at(-1);
     if (!before) return {};
+    if (!Array.isArray(before)) {
+      before.undo();
+      return { past: past.slice(0, -1), future: [before, ...future] };
+    }
     return {
       items: before,
       past: past.slice(0, -1),
@@ -90,6 +108,10 @@ export function redo(): void {
   setState(({ items, past, future, selected }) => {
     const [after, ...rest] = future;
     if (!after) return {};
+    if (!Array.isArray(after)) {
+      after.redo();
+      return { past: [...past, after], future: rest };
+    }
     return { items: after, past: [...past, items], future: rest, selected: existing(selected, after) };
   });
 }

@@ -14,10 +14,16 @@ export { type Layout, LAYOUTS, type PaneId, PANES, panesOf };
 
 export const NAVIGATION = ['window', 'scroll', 'pan', 'zoom', 'region', 'magnify', 'crosshair'] as const;
 export type Navigation = (typeof NAVIGATION)[number];
+/** What draws segments. */
+export const PAINT_TOOLS = ['brush', 'eraser', 'fill'] as const;
+export type PaintTool = (typeof PAINT_TOOLS)[number];
 /** What the left button or one finger does. */
-export type Tool = Navigation | MarkKind;
+export type Tool = Navigation | MarkKind | PaintTool;
 
 export const isMarking = (tool: Tool): tool is MarkKind => (MARK_KINDS as readonly string[]).includes(tool);
+
+export const isPainting = (tool: Tool): tool is PaintTool =>
+  (PAINT_TOOLS as readonly string[]).includes(tool);
 
 export type VoiChoice =
   /** One of the image's own, counted from 0. */

@@ -23,6 +23,7 @@ import {
   displaySetOf,
   displaySetsInOrder,
   isMarking,
+  isPainting,
   type Layout,
   openDisplaySet,
   OWN_VOI,
@@ -51,6 +52,8 @@ import {
   toggleReferenceLines,
   turnBy,
 } from './spatial';
+import { SEGMENT_ACTIONS } from '../segments/actions';
+import { useSegments } from '../segments/draft';
 import { showAutomaticWindow, showPixelsOneToOne, zoomActive } from './withEngine';
 
 export type Group = 'images' | 'window' | 'view' | 'tools' | 'marks' | 'screen';
@@ -240,6 +243,7 @@ export const ACTIONS: Action[] = [
   { name: 'toolMagnify', group: 'tools', keys: ['Shift+X'], run: chooseTool('magnify') },
 
   ...MARK_ACTIONS,
+  ...SEGMENT_ACTIONS,
 
   { name: 'layout1x1', group: 'screen', keys: ['Shift+Digit1'], run: chooseLayout('1x1') },
   { name: 'layout1x2', group: 'screen', keys: ['Shift+Digit2'], run: chooseLayout('1x2') },
@@ -310,9 +314,10 @@ export function action(name: ActionName): Action {
 /** Esc leaves the innermost thing that is open; false when only the viewer itself is left. */
 export function stepBack(): boolean {
   const { hasTags, hasMeasurements, maximised, tool } = getState();
-  if (isMarking(tool)) leaveMarking();
+  if (isMarking(tool) || isPainting(tool)) leaveMarking();
   else if (hasTags) setState({ hasTags: false });
   else if (hasMeasurements) setState({ hasMeasurements: false });
+  else if (useSegments.getState().hasPanel) useSegments.setState({ hasPanel: false });
   else if (useObjects.getState().hasPanel) useObjects.setState({ hasPanel: false });
   else if (maximised) setState({ maximised: null });
   else return false;

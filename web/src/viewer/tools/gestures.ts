@@ -6,7 +6,7 @@
  */
 import type { Point2 } from '../data/vectors';
 import { mouse, type ThumbChoice } from '../prefs/mouse';
-import { isMarking, type Navigation, type Tool } from '../state/store';
+import { isMarking, isPainting, type Navigation, type Tool } from '../state/store';
 
 export interface GestureHandlers {
   tool: () => Tool;
@@ -19,6 +19,9 @@ export interface GestureHandlers {
   window: (dx: number, dy: number) => void;
   pan: (dx: number, dy: number) => void;
   zoom: (factor: number, anchor: Point2) => void;
+  /** The hand draws a segment. */
+  paint: (phase: 'start' | 'move' | 'end', point: Point2) => void;
+  resizeBrush: (steps: number) => void;
   maximise: () => void;
   /** A button under the thumb. */
   thumb: (choice: ThumbChoice) => void;
@@ -32,7 +35,7 @@ const DOUBLE_TAP_MS = 300;
 const TAP_DISTANCE = 12;
 const ZOOM_PER_PIXEL = 1.008;
 
-type Drag = Navigation | null;
+type Drag = Navigation | 'paint' | null;
 
 export function listenToGestures(element: HTMLElement, handlers: GestureHandlers): () => void {
   const pointers = new Map<number, Point2>();
@@ -51,6 +54,8 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
   const dragOf = (event: PointerEvent): Drag => {
     if (event.pointerType === 'touch' || event.button === 0) {
       const tool = handlers.tool();
+      // What is drawn lies over the marks.
+      if (isPainting(tool)) return 'paint';
       return isMarking(tool) || handlers.isOnMark(pointOf(event)) ? null : tool;
     }
     if (event.button === 1) return mouse().middle;
@@ -86,6 +91,11 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
       drag = dragOf(event);
       dragAnchor = point;
       scrollRest = 0;
+      if (drag === 'paint') handlers.paint('start', point);
+    } else if (drag === 'paint') {
+      // A second finger: the picture is moved, and the stroke ends.
+      handlers.paint('end', point);
+      drag = null;
     }
     if (event.button === 1) event.preventDefault();
   };
@@ -111,6 +121,7 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
     const [dx, dy] = [point[0] - from[0], point[1] - from[1]];
     travelled += Math.hypot(dx, dy);
     if (pointers.size >= 2) twoFingers(event.pointerId, point);
+    else if (drag === 'paint') handlers.paint('move', point);
     else if (drag) withTool(drag, dx, dy);
     pointers.set(event.pointerId, point);
     if (event.pointerType !== 'touch') handlers.hover(point);
@@ -120,6 +131,7 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
     const point = pointOf(event);
     const wasAlone = pointers.size === 1;
     pointers.delete(event.pointerId);
+    if (drag === 'paint') handlers.paint('end', point);
     // Also for the finger that stays after a pinch: it must not jump into the tool.
     drag = null;
     if (event.pointerType !== 'touch' || !wasAlone || travelled > TAP_DISTANCE) return;
@@ -127,13 +139,17 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
       event.timeStamp - lastTap.at < DOUBLE_TAP_MS &&
       Math.hypot(point[0] - lastTap.point[0], point[1] - lastTap.point[1]) < 2 * TAP_DISTANCE;
     lastTap = isSecond ? { at: 0, point } : { at: event.timeStamp, point };
-    if (isSecond && !isMarking(handlers.tool())) handlers.maximise();
+    if (isSecond && !isMarking(handlers.tool()) && !isPainting(handlers.tool())) handlers.maximise();
   };
 
   const handleWheel = (event: WheelEvent): void => {
     event.preventDefault();
     handlers.activate();
     const { wheel, isWheelReversed } = mouse();
+    if (event.altKey && isPainting(handlers.tool())) {
+      handlers.resizeBrush(-Math.sign(event.deltaY));
+      return;
+    }
     if (event.ctrlKey || event.metaKey || wheel === 'zoom') {
       handlers.zoom(ZOOM_PER_PIXEL ** (-event.deltaY * (event.deltaMode === 1 ? 16 : 1)), pointOf(event));
       return;
@@ -155,7 +171,8 @@ export function listenToGestures(element: HTMLElement, handlers: GestureHandlers
   const handleLeave = (): void => handlers.hover(null);
   const handleDouble = (event: MouseEvent): void => {
     // A double click ends an outline; on a mark it belongs to the mark.
-    if (!isMarking(handlers.tool()) && !handlers.isOnMark(pointOf(event))) handlers.maximise();
+    const tool = handlers.tool();
+    if (!isMarking(tool) && !isPainting(tool) && !handlers.isOnMark(pointOf(event))) handlers.maximise();
   };
   const prevent = (event: Event): void => event.preventDefault();
   // The browser would go back or forward in its history on the release of these buttons.

@@ -48,7 +48,7 @@ export function toggleKeyImage(): void {
 }
 
 /** Lists again what the study holds, and reads the series that is new. */
-async function readNewSeries(written: WrittenObject): Promise<void> {
+export async function readNewSeries(written: WrittenObject): Promise<void> {
   const { studyInstanceUid, seriesInstanceUid } = written;
   const listed = await findSeries(studyInstanceUid);
   const summary = listed.find((each) => each.seriesInstanceUid === seriesInstanceUid);

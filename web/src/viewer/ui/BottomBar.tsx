@@ -1,5 +1,6 @@
 import { Menu } from '@mantine/core';
 import {
+  Brush,
   Eclipse,
   FlipHorizontal2,
   FlipVertical2,
@@ -38,6 +39,7 @@ const MORE: [ActionName, LucideIcon][] = [
   ['reset', Undo2],
   ['overlay', Text],
   ['measurements', Ruler],
+  ['segments', Brush],
   ['tags', Tags],
 ];
 

@@ -17,6 +17,8 @@ import {
 } from '../state/store';
 import { useDrawn } from '../state/drawn';
 import { useSpace } from '../state/space';
+import { BRUSH_STEP, resizeBrush } from '../segments/draft';
+import { SegmentLayer } from '../segments/SegmentLayer';
 import { action } from '../tools/actions';
 import { StudyRibbon } from '../priors/StudyRibbon';
 import { marksIfLoaded } from '../tools/annotations/loading';
@@ -90,6 +92,16 @@ function useGestures(
             presentation: zoomedAt(at.geometry, presentation, at.size, factor, anchor),
           }));
       },
+      paint: (phase, point) => {
+        const { tool } = useViewer.getState();
+        void import('../segments/brushes').then(({ startStroke, continueStroke, endStroke, fillAt }) => {
+          if (phase === 'end') endStroke();
+          else if (tool !== 'fill')
+            (phase === 'start' ? startStroke : continueStroke)(id, point, tool === 'eraser');
+          else if (phase === 'start') fillAt(id, point);
+        });
+      },
+      resizeBrush: (steps) => resizeBrush(BRUSH_STEP ** steps),
       maximise: () => toggleMaximised(id),
       thumb: (choice) => {
         if (choice !== 'none') action(choice).run();
@@ -189,6 +201,7 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
       {displaySet?.kind === 'stack' && status.kind !== 'failed' && (
         <>
           <Layers id={id} stack={displaySet} />
+          <SegmentLayer id={id} stack={displaySet} hover={hover} />
           <SpaceLayer id={id} stack={displaySet} section={section} hover={hover} />
           <Overlay id={id} stack={displaySet} hover={hover} isNarrow={isNarrow} />
           {displaySet.frames.length > 1 && <StackSlider id={id} stack={displaySet} />}

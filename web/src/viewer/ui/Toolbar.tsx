@@ -2,6 +2,7 @@ import { ActionIcon, Tooltip } from '@mantine/core';
 import {
   ArrowDownUp,
   Contrast,
+  Brush,
   Crosshair,
   Eclipse,
   FlipHorizontal2,
@@ -26,6 +27,7 @@ import {
 import { useBinding } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
 import { useTexts } from '../i18n';
+import { useSegments } from '../segments/draft';
 import { useObjects } from '../state/objects';
 import { NAVIGATION, type Navigation, stackOf, useViewer } from '../state/store';
 import { type Action, action, type ActionName } from '../tools/actions';
@@ -100,6 +102,7 @@ export function Toolbar() {
   const hasStrip = useViewer((state) => state.hasStrip);
   const hasMeasurements = useViewer((state) => state.hasMeasurements);
   const hasObjects = useObjects((state) => state.hasPanel);
+  const hasSegments = useSegments((state) => state.hasPanel);
   const hasTags = useViewer((state) => state.hasTags);
   return (
     <div className={classes.toolbar} role="toolbar" aria-label={t('toolbar')}>
@@ -138,6 +141,7 @@ export function Toolbar() {
         <ActionButton action={action('overlay')} icon={Text} isOn={hasOverlay} />
         <ActionButton action={action('measurements')} icon={Ruler} isOn={hasMeasurements} />
         <ActionButton action={action('objects')} icon={Star} isOn={hasObjects} />
+        <ActionButton action={action('segments')} icon={Brush} isOn={hasSegments} />
         <ActionButton action={action('tags')} icon={Tags} isOn={hasTags} />
         <ActionButton action={action('preferences')} icon={Settings2} />
       </div>

@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { loadPreferences } from '@/api/preferences';
 import { sessionQuery } from '@/api/session';
 import { useHotkeys } from '@/lib/hotkeys';
@@ -14,6 +14,7 @@ import { applyViewChoice } from '../prefs/view';
 import { PriorsPanel } from '../priors/PriorsPanel';
 import { usePriors } from '../priors/hanging';
 import { useReadingKeys } from '../priors/useReadingKeys';
+import { useSegments } from '../segments/draft';
 import { useObjects } from '../state/objects';
 import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
@@ -93,6 +94,10 @@ function useOwnView(isNarrow: boolean): void {
   }, [studyInstanceUid, isNarrow]);
 }
 
+const SegmentPanel = lazy(() =>
+  import('../segments/SegmentPanel').then((panel) => ({ default: panel.SegmentPanel })),
+);
+
 interface PageProps {
   onClose: () => void;
   onStudy: (studyInstanceUid: string) => void;
@@ -111,6 +116,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
   const hasPriors = usePriors((state) => state.isOpen);
   const hasMeasurements = useViewer((state) => state.hasMeasurements);
   const hasObjects = useObjects((state) => state.hasPanel);
+  const hasSegments = useSegments((state) => state.hasPanel);
   useSessionCheck();
   useEffect(reportOpening, []);
   useOwnView(isNarrow);
@@ -171,6 +177,11 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
         {hasPriors && <PriorsPanel />}
         {hasMeasurements && <MeasurementPanel />}
         {hasObjects && <ObjectsPanel />}
+        {hasSegments && (
+          <Suspense>
+            <SegmentPanel />
+          </Suspense>
+        )}
         {hasTags && <TagPanel />}
       </div>
       <TextPrompt />

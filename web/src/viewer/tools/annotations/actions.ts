@@ -1,7 +1,15 @@
 /** What the reader can do with marks, by key and by button. */
 import { ensureSeries } from '../../data/opening';
 import { redo, select, undo, useAnnotations } from '../../state/annotations';
-import { isMarking, type Navigation, openDisplaySet, setIndex, stackOf, useViewer } from '../../state/store';
+import {
+  isMarking,
+  isPainting,
+  type Navigation,
+  openDisplaySet,
+  setIndex,
+  stackOf,
+  useViewer,
+} from '../../state/store';
 import type { Action } from '../actions';
 import { loadMarks } from './loading';
 import type { Annotation, MarkKind } from './model';
@@ -40,14 +48,19 @@ export const MARK_ACTION_OF = {
 
 let before: Navigation = 'window';
 
-function chooseMark(kind: MarkKind): void {
+/** Keeps what the left button did, to come back to it. */
+export function keepNavigation(): void {
   const { tool } = useViewer.getState();
-  if (!isMarking(tool)) before = tool;
+  if (!isMarking(tool) && !isPainting(tool)) before = tool;
+}
+
+function chooseMark(kind: MarkKind): void {
+  keepNavigation();
   void loadMarks();
   useViewer.setState({ tool: kind });
 }
 
-/** Back to the tool that was chosen before marking. */
+/** Back to the tool that was chosen before marking or painting. */
 export function leaveMarking(): void {
   useViewer.setState({ tool: before });
 }
