@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, ViewportSize
+from playwright.sync_api import BrowserContext, Page, ViewportSize, expect
 from pydicom.dataset import Dataset
 
 import make
@@ -42,6 +42,12 @@ EXPECTED = ("400 (Bad Request)", "401 (Unauthorized)", "404 (Not Found)", "429 (
 # A violation of the content security policy is an event of the document; the console may not have it.
 TELL_VIOLATIONS = """addEventListener('securitypolicyviolation', (event) =>
   console.error('CSP: ' + event.violatedDirective + ' ' + event.blockedURI))"""
+
+
+WAIT_MS = 20_000
+"""So long a page may take on a busy machine; what is there is seen at once."""
+
+expect.set_options(timeout=WAIT_MS)
 
 
 def browser_path() -> str:
@@ -118,7 +124,7 @@ def watched(context: BrowserContext, complaints: list[str]) -> Page:
 
     page.on("console", hear)
     page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(WAIT_MS)
     return page
 
 

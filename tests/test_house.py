@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import re
 import subprocess
@@ -19,6 +20,7 @@ SOURCES = sorted((ROOT / "src" / "filmless").rglob("*.py"))
 FUNCTION_LINES_MAX, FILE_LINES_MAX = 60, 500
 
 
+@functools.cache
 def definitions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
