@@ -43,10 +43,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Keep the collector of garbage away from ten thousand tests and what they import: each of its rounds looks at all.
-
-    Measured: test_fuzz, which collects before each example, takes a quarter of the time.
-    """
+    """Keep the collector of garbage away from ten thousand tests and what they import: each full round looks at all."""
     gc.collect()
     gc.freeze()
 

@@ -25,8 +25,21 @@ SECONDS_MAX = 2.0
 SEEDS = [path for path in pydicom_files() if path.stat().st_size < 40_000]
 
 fuzzed = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
 )
+
+
+@pytest.fixture(autouse=True)
+def frozen() -> None:
+    """Let `bounded` collect what one example left, and not look at all that is in memory each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def read_everything(data: bytes, transfer_syntax_uid: str | None) -> None:
