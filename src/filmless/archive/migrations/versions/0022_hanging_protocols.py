@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018_hanging_protocols"
-down_revision = "0017_send_slots"
+revision = "0022_hanging_protocols"
+down_revision = "0021_said"
 branch_labels = None
 depends_on = None
 
