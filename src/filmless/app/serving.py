@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -107,6 +108,10 @@ def prepare_metrics(settings: Settings, roles: tuple[str, ...]) -> Path:
     return folder
 
 
+_GC_THRESHOLDS: Final = (20_000, 20, 20)
+"""A page of 100 studies is 10,000 objects, none in a cycle: looked through every 700, it takes a fifth longer."""
+
+
 def run(
     settings: Settings,
     *,
@@ -123,6 +128,7 @@ def run(
     children = children_of(settings, roles)
     gc.freeze()  # what all processes share is never looked through, so it is never copied
     gc.enable()
+    gc.set_threshold(*_GC_THRESHOLDS)
     try:
         return Supervisor(settings, children, on_ready or announce(settings, roles, setup_link)).run()
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -91,6 +92,7 @@ def finish(look: Look) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def faces_folder() -> str | None:
     """Give the folder of the faces that come with the screen; none where no screen is built."""
     folder = Path(filmless.__file__).parent / "screen" / "faces"
