@@ -64,6 +64,7 @@ bench: setup ## Filmless, Orthanc and OHIF side by side (installs nothing; needs
 	$(BIN)/python benchmarks/responsive.py
 	$(BIN)/python benchmarks/renditions.py
 	$(BIN)/python benchmarks/opening.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/store.py --scaled
 	$(BIN)/python benchmarks/web.py --scaled
 	$(BIN)/python benchmarks/responsive.py --scaled

@@ -113,7 +113,9 @@ export const takeValues = (frame: Frame, signal?: AbortSignal): Promise<Values> 
 /** What is on the screen by the renderer is kept by its cache. */
 export const forgetEarlyValues = (imageId: string): boolean => early.delete(imageId);
 
+/** What is kept of other studies is dropped. */
 export function keepEarlyValuesOf(studyInstanceUid: string): void {
+  palettes.clear();
   for (const imageId of early.keys())
     if (!imageId.includes(`/studies/${studyInstanceUid}/`)) early.delete(imageId);
 }

@@ -28,8 +28,18 @@ function memoryBytes(): number {
   return (deviceMemory ?? 4) * 2 ** 30;
 }
 
+let limitBytes: number | null = null;
+
 export function cacheBytes(): number {
+  if (limitBytes !== null) return limitBytes;
   return Math.min(CACHE_BYTES_MAX, Math.max(CACHE_BYTES_MIN, memoryBytes() * CACHE_SHARE_OF_MEMORY));
+}
+
+/** Another limit than that of the machine: tests need one that few images reach. */
+export function limitCache(bytes: number): void {
+  limitBytes = bytes;
+  cache.setMaxCacheSize(bytes);
+  cache.decacheIfNecessaryUntilBytesAvailable(0);
 }
 
 function start(): void {

@@ -2,7 +2,10 @@
  * `window.__filmless.viewer`: what the browser tests and a curious reader's console can ask of the viewer. It reveals
  * nothing that is not on the screen or behind the same session.
  */
+import { cache } from '@cornerstonejs/core';
 import { usePreferences } from '@/api/preferences';
+import { decodersStarted } from '../data/decoders';
+import { framesWaiting } from '../data/frameBytes';
 import { canvasToImage, edgeLetters, imageToCanvas, type Presentation } from '../data/orientation';
 import { texts } from '../data/dicomJson';
 import { timings } from '../data/timing';
@@ -23,8 +26,10 @@ import { useSegments } from '../segments/draft';
 import { useSpace } from '../state/space';
 import { linesOf, uptakeAt } from '../ui/SpaceLayer';
 import type { SuvKind } from '../data/suv';
+import { cacheBytes, limitCache } from './cornerstone';
 import { pointAt, setSlab } from './planes';
 import { session, valuesAt } from './session';
+import { bytesOfVolumes } from './volumes';
 
 function viewport(id: PaneId) {
   const state = useViewer.getState();
@@ -107,6 +112,15 @@ const api = {
     window.get3DContext().getExtension('WEBGL_lose_context')?.loseContext();
   },
   slab: setSlab,
+  limitCache,
+  /** What is kept, in bytes and numbers. */
+  memory: () => ({
+    imageBytes: cache.getCacheSize(),
+    imageBytesMax: cacheBytes(),
+    volumeBytes: bytesOfVolumes(),
+    framesWaiting: framesWaiting(),
+    decoders: decodersStarted(),
+  }),
   space: useSpace,
   lines: (id: PaneId) => linesOf(useViewer.getState(), useSpace.getState(), id),
   uptake: (id: PaneId, point: Point2, kind: SuvKind) => {

@@ -54,6 +54,13 @@ export function valuesAt(image: Types.IImage, column: number, row: number): numb
   return Array.from(pixels.slice(at, at + components));
 }
 
+/** Values that fit into 16 bits are kept so, others as fractions of 32. */
+function estimatedBytes({ representative: { pixels } }: StackDisplaySet): number {
+  if (!pixels) return 1;
+  const perPixel = isColour(pixels) ? 3 : pixels.bitsStored < 16 && !pixels.isFloat ? 2 : 4;
+  return pixels.rows * pixels.columns * perPixel;
+}
+
 class Session {
   readonly views = new Map<PaneId, StackView>();
   /** Told of each viewport that comes into being. */
@@ -168,6 +175,7 @@ class Session {
     this.animation = 0;
     clearTimeout(this.planTimer);
     clearTimeout(this.progressTimer);
+    this.progressTimer = undefined;
     eventTarget.removeEventListener(Events.IMAGE_CACHE_IMAGE_REMOVED, this.handleRemoved);
     eventTarget.removeEventListener(Events.WEBGL_CONTEXT_LOST, this.handleContextLost);
     this.hasLostContext = false;
@@ -414,8 +422,8 @@ class Session {
       // Planes cost no waiting but the processor, which the viewport in use needs.
       if (!stack || stack.derived) return [];
       const { index, shown } = state.panes[id];
-      const format = stack.representative.pixels;
-      const frameBytes = format ? format.rows * format.columns * (isColour(format) ? 3 : 2) : 1;
+      const onScreen = this.views.get(id)?.image;
+      const frameBytes = onScreen?.sizeInBytes ?? estimatedBytes(stack);
       const direction = shown !== null && shown > index ? -1 : 1;
       return nearestFirst(index, stack.frames.length, direction)
         .slice(0, Math.max(1, Math.floor(budget / frameBytes)))
