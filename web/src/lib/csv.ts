@@ -1,4 +1,5 @@
 /** Comma-separated files (RFC 4180). */
+import { saveFile } from './saveFile';
 
 function cellOf(value: string | number): string {
   // A leading sign would be a formula to a spreadsheet.
@@ -9,12 +10,6 @@ function cellOf(value: string | number): string {
 export const csvOf = (head: readonly string[], rows: readonly (readonly (string | number)[])[]): string =>
   [head, ...rows].map((row) => `${row.map(cellOf).join(',')}\r\n`).join('');
 
-/** Gives the reader a file; the mark at its start tells spreadsheets that it is UTF-8. */
-export function downloadCsv(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob(['\ufeff', text], { type: 'text/csv;charset=utf-8' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
-}
+/** Gives the reader a table; the mark at its start tells spreadsheets that it is UTF-8. */
+export const downloadCsv = (name: string, text: string): void =>
+  saveFile(name, new Blob(['\ufeff', text], { type: 'text/csv;charset=utf-8' }));

@@ -1,4 +1,5 @@
 /** What the reader can do, by name: the toolbar, the keys and the cheat sheet all read this list. */
+import type { Identity } from '../capture/captions';
 import { rateFromData, RATE_MAX, RATE_MIN, RATE_WITHOUT_DATA } from '../data/cine';
 import { hungOrientation } from '../data/mammography';
 import { ensureSeries } from '../data/opening';
@@ -163,6 +164,9 @@ export function fitView(pane: PaneId = active()): void {
   }));
 }
 
+const savePictureOf = (identity: Identity) => (): void =>
+  void import('../capture/picture').then(({ savePicture }) => savePicture(active(), identity));
+
 const chooseTool = (tool: Tool) => (): void => setState({ tool });
 const chooseLayout = (layout: Layout) => (): void => setLayout(layout);
 
@@ -300,6 +304,8 @@ export const ACTIONS: Action[] = [
     keys: ['t'],
     run: () => setState(({ hasTags }) => ({ hasTags: !hasTags })),
   },
+  { name: 'savePicture', group: 'screen', keys: ['$mod+s'], run: savePictureOf('patient') },
+  { name: 'savePictureAnonymously', group: 'screen', keys: [], run: savePictureOf('none') },
   { name: 'preferences', group: 'screen', keys: ['$mod+,'], run: () => preferencesDialog.open() },
 ];
 

@@ -120,7 +120,7 @@ function SeriesCorner({ frame, stack, pane }: { frame: Frame; stack: StackDispla
   );
 }
 
-function windowText(t: ReturnType<typeof useTexts>, voi: Voi): string {
+export function windowText(t: ReturnType<typeof useTexts>, voi: Voi): string {
   if (voi.kind === 'table') return voi.explanation || t('presets.table');
   return t('pane.windowShort', { width: shortNumber(voi.width), center: shortNumber(voi.center) });
 }

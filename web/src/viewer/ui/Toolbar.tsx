@@ -31,6 +31,7 @@ import { useSegments } from '../segments/draft';
 import { useObjects } from '../state/objects';
 import { NAVIGATION, type Navigation, stackOf, useViewer } from '../state/store';
 import { type Action, action, type ActionName } from '../tools/actions';
+import { CaptureMenu } from './CaptureMenu';
 import { LayoutMenu } from './LayoutMenu';
 import { MarkMenu } from './MarkMenu';
 import { PlanesMenu } from './PlanesMenu';
@@ -135,6 +136,7 @@ export function Toolbar() {
         <LayoutMenu />
         <SpaceMenu />
         <PlanesMenu />
+        <CaptureMenu />
       </div>
       <div className={classes.group}>
         <ActionButton action={action('strip')} icon={PanelLeft} isOn={hasStrip} />
