@@ -20,7 +20,7 @@ from filmless.archive import Archive
 from filmless.archive.blobs import open_store
 from filmless.archive.bucket_blobs import BucketBlobs
 from filmless.archive.movable_blobs import MovableBlobs
-from filmless.archive.moving import find_move, move_file
+from filmless.archive.moving import find_move, move_file, only_one
 from filmless.archive.tables import instances
 from filmless.config import Settings
 from filmless.errors import NotFound, Refused, Unavailable
@@ -284,7 +284,7 @@ def test_what_is_damaged_in_the_bucket_is_put_again_before_its_file_is_removed(
 
 
 def test_only_one_move_runs_and_only_to_one_place(archive: Archive, reaching: Settings, url: str) -> None:
-    with moving._only_one(reaching), pytest.raises(Refused, match="another"):
+    with only_one(reaching.data, "migrate-blobs"), pytest.raises(Refused, match="another"):
         move_blobs(reaching, url)
     with pytest.raises(Refused, match="--to"):
         move_blobs(reaching)

@@ -6,9 +6,12 @@ when it needs to know: a move begins for all of them at the same instant. It sta
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -125,3 +128,20 @@ def where_blobs_are(settings: Settings) -> Settings:
             )
         return settings
     return move.settings(settings) if move.is_over else settings
+
+
+@contextmanager
+def only_one(data: Path, command: str) -> Iterator[None]:
+    """Run a command that moves an archive, or a part of it, in one process at a time.
+
+    Raises
+    ------
+    Refused: another process runs it. Unavailable: the disk is away.
+    """
+    path = data / f"{command}.lock"
+    with as_unavailable(f"{path} cannot be opened"), path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"another 'filmless {command}' runs on this archive") from None
+        yield

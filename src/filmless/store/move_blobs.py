@@ -7,12 +7,11 @@ how far that has come is kept, and the next run goes on there. When all are ther
 
 from __future__ import annotations
 
-import fcntl
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
@@ -23,12 +22,13 @@ from filmless.access.principal import SYSTEM
 from filmless.archive import Archive
 from filmless.archive.blobs import Blobs, Store, copy_blob, open_store
 from filmless.archive.movable_blobs import MovableBlobs
-from filmless.archive.moving import Move, find_move, move_file, move_to_bucket, write_move
-from filmless.archive.outages import as_unavailable
+from filmless.archive.moving import Move, find_move, move_file, move_to_bucket, only_one, write_for_owner, write_move
 from filmless.config import Settings
 from filmless.errors import Damaged, NotFound, Refused
 
 logger = structlog.get_logger()
+
+_COMMAND: Final = "migrate-blobs"
 
 KINDS: Final = tuple(each.name for each in fields(Store))
 
@@ -84,7 +84,7 @@ def move_blobs(
             "blobs_url is set: the blobs are in a bucket already, or will be looked for there. Take it out of the"
             " settings of the server too; the address is given with --to"
         )
-    with _only_one(settings):
+    with only_one(settings.data, _COMMAND):
         known = find_move(settings.data)
         move = _which(settings, known, url)
         bucket = open_store(move.settings(settings))
@@ -116,22 +116,11 @@ def _which(settings: Settings, known: Move | None, url: str | None) -> Move:
     return replace(move_to_bucket(settings, url), is_over=known.is_over)
 
 
-@contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
-    path = settings.data / "migrate-blobs.lock"
-    with as_unavailable(f"{path} cannot be opened"), path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused("another 'filmless migrate-blobs' runs on this archive") from None
-        yield
-
-
 def _announce(settings: Settings, move: Move, *, is_new: bool) -> None:
     """Have all processes put new blobs into the bucket; when this returns, none is put into the folder any more."""
     if is_new:
         with Archive.open(settings) as archive, archive.transaction() as session:
-            audit.record(session, SYSTEM("migrate-blobs"), "blobs_move_began", object=move.url)
+            audit.record(session, SYSTEM(_COMMAND), "blobs_move_began", object=move.url)
     write_move(settings.data, move)
     if not move.is_over:
         store = open_store(settings)
@@ -147,7 +136,7 @@ def _end(settings: Settings, move: Move, result: MoveResult) -> None:
     write_move(settings.data, replace(move, is_over=True))
     with Archive.open(settings) as archive, archive.transaction() as session:
         detail = {"not_whole": len(result.not_whole)}
-        audit.record(session, SYSTEM("migrate-blobs"), "blobs_moved", object=move.url, detail=detail)
+        audit.record(session, SYSTEM(_COMMAND), "blobs_moved", object=move.url, detail=detail)
 
 
 @dataclass(slots=True)
@@ -238,7 +227,4 @@ def _read_position(settings: Settings) -> Position:
 
 def _write_position(settings: Settings, position: Position) -> None:
     path = move_file(settings.data).with_name("position.json")
-    passing = path.with_name("position.tmp")
-    with as_unavailable(f"{path} cannot be written"):
-        passing.write_text(json.dumps({"done": position.done, "not_whole": position.not_whole}))
-        passing.replace(path)
+    write_for_owner(path, json.dumps({"done": position.done, "not_whole": position.not_whole}))

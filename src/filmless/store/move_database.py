@@ -8,7 +8,6 @@ goes on when it is run again. Every row is read back and compared. (ADR-0023)
 
 from __future__ import annotations
 
-import fcntl
 import secrets
 import sqlite3
 import time
@@ -35,7 +34,7 @@ from filmless.archive.database_move import (
 )
 from filmless.archive.folders import sync_folder
 from filmless.archive.group_commit import sqlite_outage
-from filmless.archive.outages import as_unavailable
+from filmless.archive.moving import only_one
 from filmless.archive.processes import BEAT_S, list_processes
 from filmless.config import Settings
 from filmless.errors import Damaged, Refused, Unavailable
@@ -44,6 +43,8 @@ from filmless.store.database_changes import CopiedTable, Row
 from filmless.store.database_target import Target
 
 logger = structlog.get_logger()
+
+_COMMAND: Final = "migrate-database"
 
 ROWS_AT_ONCE: Final = 5000
 CHANGES_AT_ONCE: Final = 100_000
@@ -97,7 +98,7 @@ def move_database(
     Unavailable: either database or the disk is away. What was done is done: run it again.
     Damaged: what came there is not what was sent.
     """
-    with _only_one(settings):
+    with only_one(settings.data, _COMMAND):
         moved = read_move(moved_file(settings.data))
         move = moved or _which(settings, url)
         if url is not None and _address(url) != move.url:
@@ -118,7 +119,7 @@ def give_up(settings: Settings) -> DatabaseMove:
     ------
     Refused: no move was begun, or it is over.
     """
-    with _only_one(settings):
+    with only_one(settings.data, _COMMAND):
         move = read_move(begun_file(settings.data))
         if read_move(moved_file(settings.data)) is not None:
             raise Refused("the database was moved: there is nothing to give up. docs/operating.md says how to go back")
@@ -126,7 +127,7 @@ def give_up(settings: Settings) -> DatabaseMove:
             raise Refused("no move was begun")
         with closing(Database(settings)) as source, source.transaction() as session:
             changes.stop_writing_down(_driver(session))
-            audit.record(session, SYSTEM("migrate-database"), "database_move_given_up", object=move.place)
+            audit.record(session, SYSTEM(_COMMAND), "database_move_given_up", object=move.place)
         begun_file(settings.data).unlink()
         return move
 
@@ -157,17 +158,6 @@ def _which(settings: Settings, url: str | None) -> DatabaseMove:
     if url is None:
         raise Refused("no move was begun: name the database with --to postgresql://user:password@host/database")
     return DatabaseMove(secrets.token_hex(16), _address(url))
-
-
-@contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
-    path = settings.data / "migrate-database.lock"
-    with as_unavailable(f"{path} cannot be opened"), path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused("another 'filmless migrate-database' runs on this archive") from None
-        yield
 
 
 @contextmanager
@@ -230,7 +220,7 @@ class _Mover:
                 # Rows are taken out first: killed between, the next run finds no triggers and comes here again.
                 self.target.empty(list(self.tables.values()))
                 changes.begin_writing_down(driver, self.tables.values(), self.move.id)
-                audit.record(session, SYSTEM("migrate-database"), "database_move_began", object=self.move.place)
+                audit.record(session, SYSTEM(_COMMAND), "database_move_began", object=self.move.place)
         self.target.strip(only="reference")
 
     @contextmanager
@@ -407,7 +397,7 @@ def _tidy(settings: Settings, move: DatabaseMove, target: Target, result: Databa
             Archive.open(settings.model_copy(update={"database_url": None})) as archive,
             archive.transaction() as session,
         ):
-            audit.record(session, SYSTEM("migrate-database"), "database_moved", object=move.place)
+            audit.record(session, SYSTEM(_COMMAND), "database_moved", object=move.place)
         target.forget_move()
     if _put_away(settings):
         result.old_file = str(old)
