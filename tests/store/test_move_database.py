@@ -10,7 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Boolean, Float, Integer, LargeBinary, Table, create_engine, insert, make_url, select, text
+from sqlalchemy import (
+    Boolean,
+    Float,
+    Integer,
+    LargeBinary,
+    Select,
+    Table,
+    create_engine,
+    insert,
+    make_url,
+    select,
+    text,
+)
 
 import filmless.reading.tables
 import filmless.routing.tables
@@ -76,11 +88,16 @@ def move(archive: Archive, settings: Settings, url: str | None = None) -> Databa
     return result
 
 
+def _said_in(table: Table) -> Select[Any]:
+    """The rows of a table, but for what is told a second after it happened: that may be after the move."""
+    return select(table).where(table.c.name != "study") if table.name == "events" else select(table)
+
+
 def contents(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables but the trail, which tells of the move too."""
     with database.reading() as session:
         return {
-            table.name: sorted((tuple(row) for row in session.execute(select(table))), key=repr)
+            table.name: sorted((tuple(row) for row in session.execute(_said_in(table))), key=repr)
             for table in metadata.sorted_tables
             if table is not audit
         }
