@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from pydicom.dataset import Dataset
 
 import make
-from screen import OpenPage, ScreenServer
+from screen import OpenPage, ScreenServer, serious_findings
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("screen")]
 
@@ -203,3 +203,92 @@ def test_a_prior_hangs_beside_a_ct_and_only_the_series_that_hangs_is_fetched(
     assert page.locator("[data-pane=pane2] [data-role=ribbon]").get_attribute("data-study") == "prior"
     of_prior = {url.split("/series/")[1].split("/")[0] for url in asked if f"{before}/series/" in url}
     assert of_prior == {str(same.SeriesInstanceUID)}
+
+
+def knee(patient: str, *planes: str) -> dict[str, Dataset]:
+    """A CT of a knee: one series of each plane, in this order."""
+    axes = {"coronal": ["1", "0", "0", "0", "0", "-1"], "sagittal": ["0", "1", "0", "0", "0", "-1"]}
+    study = make.uid()
+    return {
+        plane: make.ct_slice(
+            16,
+            PatientID=patient,
+            StudyInstanceUID=study,
+            StudyDescription=f"Knee of {patient}",
+            SeriesInstanceUID=make.uid(),
+            SeriesNumber=number,
+            SeriesDescription=f"number {number}",
+            BodyPartExamined="KNEE",
+            ImageOrientationPatient=axes[plane],
+        )
+        for number, plane in enumerate(planes, 1)
+    }
+
+
+def test_an_arrangement_is_tried_remembered_and_hangs_the_next_study(
+    open_page: OpenPage, screen_server: ScreenServer
+) -> None:
+    first, second = knee("HANGR1", "sagittal", "coronal"), knee("HANGR2", "coronal", "sagittal")
+    third = knee("HANGR3", "sagittal")
+    screen_server.store(*first.values(), *second.values(), *third.values())
+    page = open_page(f"/viewer/{first['sagittal'].StudyInstanceUID}")
+    page.wait_for_function("() => window.__filmless?.viewer?.displaySets.length === 2")
+    page.wait_for_function("() => window.__filmless.viewer.hanging.subject !== null")
+    page.keyboard.press("Shift+Digit2")
+    for pane, name in (("pane1", "number 2"), ("pane2", "number 1")):
+        page.locator(f"[data-pane={pane}]").focus()
+        page.locator("[data-display-set]", has_text=name).click()
+    page.locator("[data-pane=pane1]").focus()
+    page.keyboard.press("2")
+    page.wait_for_function(READY)
+
+    page.keyboard.press("Alt+k")
+    dialog = page.get_by_role("dialog", name="Remember this arrangement")
+    words = dialog.get_by_role("list", name="What goes where, in 1 × 2 viewports").get_by_role("listitem")
+    words.nth(1).wait_for()
+    assert words.all_inner_texts() == ["CT, coronal; W 1500 L -600", "CT, sagittal"]
+    assert dialog.get_by_label("Name").input_value() == "CT knee"
+    dialog.get_by_label("Name").fill("My knees")
+    assert dialog.get_by_role("button", name="Remember").is_disabled()
+    dialog.get_by_role("button", name="Try on recent studies").click()
+    trials = {
+        patient: dialog.locator(f"[data-trial='{study['sagittal'].StudyInstanceUID}'] [data-series]")
+        for patient, study in (("second", second), ("third", third))
+    }
+    trials["second"].nth(1).wait_for()
+    trials["third"].nth(1).wait_for()
+    series = [[each.get_attribute("data-series") for each in trial.all()] for trial in trials.values()]
+    assert series == [
+        [str(second["coronal"].SeriesInstanceUID), str(second["sagittal"].SeriesInstanceUID)],
+        ["", str(third["sagittal"].SeriesInstanceUID)],
+    ]
+    assert trials["third"].first.inner_text() == "stays empty"
+    page.screenshot(path="/tmp/hanging-remember.png")
+    assert serious_findings(page) == []
+    dialog.get_by_role("button", name="Remember").click()
+    page.locator("[data-role=hung-by]", has_text="My knees").wait_for()
+
+    (kept,) = [each for each in screen_server.call("GET", "/hanging-protocols") if each["name"] == "My knees"]
+    page.goto(f"/viewer/{second['coronal'].StudyInstanceUID}")
+    assert hung(page, f"person:{kept['id']}") == [
+        str(second["coronal"].SOPInstanceUID),
+        str(second["sagittal"].SOPInstanceUID),
+    ]
+    voi = page.evaluate("() => window.__filmless.viewer.viewport('pane1').voi")
+    assert (voi["center"], voi["width"]) == (-600, 1500)
+    assert page.locator("[data-role=hung-by]").inner_text() == "My knees knee · CT · 2 of 2 viewports"
+
+    page.keyboard.press("Alt+h")
+    listed = page.get_by_role("dialog", name="Hanging protocols")
+    entry = listed.locator("[data-protocol='My knees']")
+    entry.get_by_label("Name").fill("Knees")
+    entry.get_by_label("Name").press("Tab")
+    renamed = listed.locator("[data-protocol='Knees']")
+    renamed.get_by_role("switch").dispatch_event("click")
+    page.wait_for_function("() => window.__filmless.viewer.hanging.matches.length === 0")
+    page.screenshot(path="/tmp/hanging-list.png")
+    assert serious_findings(page) == []
+    renamed.get_by_role("button", name="Delete Knees").click()
+    page.get_by_role("dialog", name="Delete Knees").get_by_role("button", name="Delete", exact=True).click()
+    renamed.wait_for(state="detached")
+    assert "Knees" not in [each["name"] for each in screen_server.call("GET", "/hanging-protocols")]

@@ -1322,10 +1322,7 @@ export interface components {
             /** @enum {string} */
             plane: "" | "axial" | "coronal" | "sagittal" | "oblique";
             prior: number;
-            thickness: [
-                number,
-                number
-            ] | null;
+            thickness: number[] | null;
             views: string[];
             /** @enum {string} */
             weighting: "" | "t1" | "t2" | "pd" | "flair" | "stir" | "t2star" | "diffusion" | "adc";

@@ -77,7 +77,7 @@ class HangingSelector(Said):
     weighting: Weighting
     has_contrast: bool | None
     image_type: Few
-    thickness: tuple[float, float] | None
+    thickness: Annotated[list[float], Field(min_length=2, max_length=2)] | None
     place: Annotated[int, Field(ge=0, le=99)]
 
 

@@ -1,5 +1,5 @@
 import { Menu } from '@mantine/core';
-import { Check } from 'lucide-react';
+import { Bookmark, Check, List } from 'lucide-react';
 import { useBinding } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
 import { useTexts } from '../i18n';
@@ -16,6 +16,8 @@ export function HangingItems() {
   const matches = useHanging((state) => state.matches);
   const current = useHanging((state) => state.current);
   const next = useBinding('viewer.nextProtocol');
+  const remember = useBinding('viewer.rememberHanging');
+  const list = useBinding('viewer.hangingProtocols');
   const item = (at: number | null, name: string) => (
     <Menu.Item
       key={at}
@@ -36,6 +38,20 @@ export function HangingItems() {
       {matches.slice(0, SHOWN_MAX).map(({ protocol }, at) => item(at, protocol.name))}
       {matches.length > 0 && item(null, t('hanging.asOpened'))}
       {matches.length === 0 && <Menu.Item disabled>{t('hanging.none')}</Menu.Item>}
+      <Menu.Item
+        leftSection={<Bookmark size={14} />}
+        rightSection={remember && <Keycaps binding={remember} />}
+        onClick={() => useHanging.setState({ dialog: 'remember' })}
+      >
+        {t('actions.rememberHanging')} …
+      </Menu.Item>
+      <Menu.Item
+        leftSection={<List size={14} />}
+        rightSection={list && <Keycaps binding={list} />}
+        onClick={() => useHanging.setState({ dialog: 'list' })}
+      >
+        {t('actions.hangingProtocols')} …
+      </Menu.Item>
     </>
   );
 }

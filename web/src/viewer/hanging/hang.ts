@@ -1,8 +1,14 @@
 /** Hangs a study by a protocol: chooses it, fetches the series that hang and no others, arranges the viewports. */
 import type { QueryClient } from '@tanstack/react-query';
-import { type HangingSubject, hangingSubjectQuery } from '@/api/hanging';
+import {
+  type HangingOwner,
+  hangingProtocolsQuery,
+  type HangingRule,
+  type HangingSubject,
+  hangingSubjectQuery,
+} from '@/api/hanging';
 import { loadPreferences } from '@/api/preferences';
-import { type Prior, priorsQuery } from '@/api/priors';
+import { priorsQuery } from '@/api/priors';
 import { DICOMWEB_ROOT } from '../data/dicomweb';
 import type { DicomJson } from '../data/dicomJson';
 import { type DisplaySet, splitSeries } from '../data/displaySets';
@@ -30,8 +36,16 @@ import { toggleFusion } from '../tools/spatial';
 import { builtIn } from './builtIn';
 import { hangingChoice } from './choice';
 import { type Picture, picturesOf } from './facts';
-import { type Match, priorsFor, rank, type SubjectWithPictures, weighConditions } from './matching';
-import { NO_LINKS, type Protocol, priorsShown, type Viewport } from './protocol';
+import {
+  type Match,
+  type Mismatch,
+  priorsFor,
+  rank,
+  type SubjectWithPictures,
+  weigh,
+  weighConditions,
+} from './matching';
+import { NO_LINKS, type Protocol, priorsShown, type Rule, type Viewport } from './protocol';
 import { useHanging } from './state';
 
 /** Priors that are looked at at most; each costs a request. */
@@ -48,58 +62,89 @@ export function withPictures(subject: HangingSubject): SubjectWithPictures {
 }
 
 /** All protocols that are turned on, in the order in which they are asked. */
-function protocolsInUse(): Protocol[] {
+async function protocolsInUse(queries: QueryClient): Promise<Protocol[]> {
   const { off } = hangingChoice();
-  return builtIn((id) => textNow(`hanging.builtIn.${id}`)).filter(({ id }) => !off.includes(id));
+  // Without those that were kept, what is built in still hangs.
+  const kept = await queries.query(hangingProtocolsQuery).catch(() => []);
+  const own = kept.flatMap(({ id, owner, isOn, rule }): Protocol[] =>
+    id !== null && owner !== 'archive' && isOn && rule
+      ? [{ ...ruleFrom(rule), id: protocolId(owner, id), owner }]
+      : [],
+  );
+  return [...own, ...builtIn((id) => textNow(`hanging.builtIn.${id}`)).filter(({ id }) => !off.includes(id))];
 }
 
-/** The priors that these protocols could show, best first. */
-async function findPriors(
+export const protocolId = (owner: HangingOwner, id: number): string => `${owner}:${id}`;
+
+/** The server has checked it: its layout is one that the viewer has. */
+const ruleFrom = (said: HangingRule): Rule => said as unknown as Rule;
+
+/** The current study and the priors that a protocol can show; of priors nothing is fetched that it does not ask for. */
+async function studiesFor(
   queries: QueryClient,
+  current: SubjectWithPictures,
   studyInstanceUid: string,
-  protocols: readonly Protocol[],
-): Promise<Prior[]> {
-  if (!protocols.some((protocol) => priorsShown(protocol) > 0)) return [];
-  const all = await queries.query(priorsQuery(studyInstanceUid));
-  return all.filter(({ isRelevant, isLater }) => isRelevant && !isLater);
+  protocol: Pick<Rule, 'viewports' | 'when'>,
+): Promise<SubjectWithPictures[]> {
+  const count = Math.min(PRIORS_MAX, priorsShown(protocol));
+  if (count === 0) return [current];
+  const priors = await queries.query(priorsQuery(studyInstanceUid));
+  const able = priors
+    .filter(({ isRelevant, isLater }) => isRelevant && !isLater)
+    .map(({ study }) => ({ uid: study.studyInstanceUid, modalities: study.modalities }));
+  const subjects = await Promise.all(
+    priorsFor(protocol, able)
+      .slice(0, count)
+      .map(async ({ uid }) => withPictures(await queries.query(hangingSubjectQuery(uid)))),
+  );
+  return [
+    current,
+    ...subjects.filter(
+      ({ patient }) => patient && current.patient && isSamePatient(current.patient, patient),
+    ),
+  ];
 }
 
-/** The protocols that are for a study, with what goes where. Of priors it fetches only what the protocols ask for. */
-export async function findMatches(
+/** The protocols that are for a study, with what goes where. */
+async function findMatches(
   queries: QueryClient,
   studyInstanceUid: string,
-  all: readonly Protocol[],
 ): Promise<{ subject: SubjectWithPictures; matches: Match[] }> {
+  const all = await protocolsInUse(queries);
   const current = withPictures(await queries.query(hangingSubjectQuery(studyInstanceUid)));
   const possible = all.filter((protocol) => weighConditions(protocol, current).missing.length === 0);
-  const priors = await findPriors(queries, studyInstanceUid, possible);
-  const chosen = new Map<Protocol, Prior[]>(
-    possible.map((protocol) => {
-      const able = priors.map((prior) => ({ prior, modalities: prior.study.modalities }));
-      const count = Math.min(PRIORS_MAX, priorsShown(protocol));
-      return [
-        protocol,
-        priorsFor(protocol, able)
-          .slice(0, count)
-          .map(({ prior }) => prior),
-      ];
-    }),
-  );
-  const uids = new Set([...chosen.values()].flat().map(({ study }) => study.studyInstanceUid));
-  const subjects = new Map(
+  const studies = new Map(
     await Promise.all(
-      [...uids].map(
-        async (uid) => [uid, withPictures(await queries.query(hangingSubjectQuery(uid)))] as const,
+      possible.map(
+        async (protocol) =>
+          [protocol, await studiesFor(queries, current, studyInstanceUid, protocol)] as const,
       ),
     ),
   );
-  const matches = rank(possible, (protocol) => [
-    current,
-    ...(chosen.get(protocol) ?? [])
-      .flatMap(({ study }) => subjects.get(study.studyInstanceUid) ?? [])
-      .filter(({ patient }) => patient && current.patient && isSamePatient(current.patient, patient)),
-  ]);
-  return { subject: current, matches };
+  return { subject: current, matches: rank(possible, (protocol) => studies.get(protocol) ?? []) };
+}
+
+/** What a rule would do with a study. */
+export async function tryOn(
+  queries: QueryClient,
+  studyInstanceUid: string,
+  rule: Rule,
+): Promise<Match | Mismatch> {
+  const current = withPictures(await queries.query(hangingSubjectQuery(studyInstanceUid)));
+  const studies = await studiesFor(queries, current, studyInstanceUid, rule);
+  return weigh({ ...rule, id: '', owner: 'person' }, studies);
+}
+
+/** After protocols changed: those that are for the study now; the one that was just kept hangs it. */
+export async function findMatchesAnew(queries: QueryClient, kept: string | null): Promise<void> {
+  const { studyInstanceUid } = useViewer.getState();
+  const { matches: before, current } = useHanging.getState();
+  const used = kept ?? (current === null ? null : (before[current]?.protocol.id ?? null));
+  const { subject, matches } = await findMatches(queries, studyInstanceUid);
+  if (useViewer.getState().studyInstanceUid !== studyInstanceUid) return;
+  const at = matches.findIndex(({ protocol }) => protocol.id === used);
+  useHanging.setState({ subject, matches, current: at < 0 ? null : at });
+  if (kept !== null && at >= 0) await hangBy(at);
 }
 
 /** Fetches the series of the pictures; false when one is of another patient. */
@@ -256,7 +301,7 @@ export async function hangOnOpening(
 ): Promise<void> {
   await Promise.all([firstImageShown(signal), loadPreferences().catch(() => undefined)]);
   if (signal.aborted) return;
-  const { subject, matches } = await findMatches(queries, studyInstanceUid, protocolsInUse());
+  const { subject, matches } = await findMatches(queries, studyInstanceUid);
   if (useViewer.getState().studyInstanceUid !== studyInstanceUid) return;
   useHanging.setState({ subject, matches });
   if (mayHang && hangingChoice().isAutomatic && matches.length > 0 && isUntouched(useViewer.getState()))

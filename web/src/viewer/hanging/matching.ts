@@ -95,7 +95,7 @@ export function isSelected(selector: Selector, picture: Picture): boolean {
 }
 
 /** Scouts last, then by number of the series; what comes in one series stays in its order. */
-function inOrder(pictures: readonly Picture[]): Picture[] {
+export function inOrder(pictures: readonly Picture[]): Picture[] {
   return [...pictures].sort(
     (a, b) =>
       Number(a.isLocalizer) - Number(b.isLocalizer) ||

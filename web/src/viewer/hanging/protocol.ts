@@ -60,6 +60,9 @@ export const SIZES = ['fit', 'same', 'true'] as const;
 /** Each picture as large as fits, all of the same mm to the screen's pixel, or as large as in the patient. */
 export type Sizing = (typeof SIZES)[number];
 
+/** Hanging Protocol Description (0072,0004), of VR LO. */
+export const NAME_MAX = 64;
+
 export interface Rule {
   name: string;
   when: Conditions;

@@ -14,6 +14,7 @@ import {
 } from '../data/orientation';
 import { ownVois } from '../lut/voi';
 import { stepProtocol } from '../hanging/hang';
+import { useHanging } from '../hanging/state';
 import { preferencesDialog } from '../prefs/dialog';
 import { chooseView } from '../prefs/view';
 import { presetsOf } from '../prefs/windows';
@@ -271,6 +272,18 @@ export const ACTIONS: Action[] = [
   { name: 'fusion', group: 'screen', keys: ['j'], run: () => void toggleFusion() },
   { name: 'nextProtocol', group: 'screen', keys: ['e'], run: () => stepProtocol(1) },
   { name: 'previousProtocol', group: 'screen', keys: ['Alt+e'], run: () => stepProtocol(-1) },
+  {
+    name: 'rememberHanging',
+    group: 'screen',
+    keys: ['Alt+k'],
+    run: () => useHanging.setState({ dialog: 'remember' }),
+  },
+  {
+    name: 'hangingProtocols',
+    group: 'screen',
+    keys: ['Alt+h'],
+    run: () => useHanging.setState({ dialog: 'list' }),
+  },
   { name: 'maximise', group: 'screen', keys: ['m'], run: () => toggleMaximised(active()) },
   { name: 'previousViewport', group: 'screen', keys: ['['], run: () => focusNeighbour(-1) },
   { name: 'nextViewport', group: 'screen', keys: [']'], run: () => focusNeighbour(1) },

@@ -8,6 +8,8 @@ import { firstPictureSettled } from '../data/opening';
 import { reportOpening } from '../data/reportOpening';
 import { useTexts } from '../i18n';
 import { HungBy } from '../hanging/HungBy';
+import { ProtocolsDialog } from '../hanging/ProtocolsDialog';
+import { RememberDialog } from '../hanging/RememberDialog';
 import { useHangingOfStudy } from '../hanging/useHangingOfStudy';
 import { PreferencesDialog } from '../prefs/PreferencesDialog';
 import { applyViewChoice } from '../prefs/view';
@@ -193,6 +195,8 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
         <OpeningTimes />
       </footer>
       <PreferencesDialog />
+      <RememberDialog />
+      <ProtocolsDialog />
     </div>
   );
 }
