@@ -393,6 +393,14 @@ class Settings(BaseSettings):
     )
     hanging_protocols_max: int = Field(100, description="Most hanging protocols of one person, and of the site.", ge=1)
     preferences_max: int = Field(32, description="Most preferences of one person.", ge=1)
+    marks_max: int = Field(2000, description="Most marks of one person on one study.", ge=1)
+    reports_read_max: int = Field(
+        200, description="Most structured reports of a study that are searched for marks; the last ones are.", ge=1
+    )
+    draft_max_bytes: int = Field(
+        4 << 20, description="Longest draft of a person's marks on one study, as JSON.", ge=1 << 16
+    )
+    drafts_max: int = Field(5000, description="Studies on which a person may have marks that are no report.", ge=1)
     token_days_max: int = Field(366, description="Longest life of an API token.", ge=1)
     setup_link_s: float = Field(86400.0, description="Life of the one-time setup link.", gt=0)
 

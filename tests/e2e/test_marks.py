@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import make
-from screen import DESKTOP, ScreenServer, watched
+from screen import DESKTOP, OpenPage, ScreenServer, watched
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("screen")]
 
@@ -450,6 +450,69 @@ def test_esc_leaves_the_tool_and_then_closes_the_panels_one_by_one(reader: Page)
     reader.keyboard.press("Escape")
     expect(objects).to_have_count(0)
     reader.keyboard.press("k")
+
+
+def kept(page: Page) -> None:
+    page.wait_for_function("() => window.__filmless.viewer.keeping.state === 'kept'")
+
+
+def elsewhere(reader: Page, open_page: OpenPage, count: int) -> Page:
+    """The study in another browser, once its marks have come from the server."""
+    page = open_page(f"/viewer/{STUDY}")
+    page.wait_for_function("n => window.__filmless?.viewer?.annotations.length === n", arg=count, timeout=60_000)
+    return page
+
+
+def test_marks_are_kept_come_back_elsewhere_and_survive_what_goes_wrong(reader: Page, open_page: OpenPage) -> None:
+    count = start(reader, "ct", "Shift+L")
+    sent: list[str] = []
+    reader.on("request", lambda request: sent.append(request.url) if request.url.endswith("/draft") else None)
+    drag(reader, (60.5, 40.5), (140.5, 40.5))
+    drag(reader, (60.5, 60.5), (140.5, 60.5))
+    drag(reader, (60.5, 80.5), (140.5, 80.5))
+    drawn(reader, count + 2)
+    kept(reader)
+    assert 1 <= len(sent) <= 3
+    other = elsewhere(reader, open_page, count + 2)
+    mine = {mark["uid"]: mark for mark in marks(reader)}
+    theirs = {mark["uid"]: mark for mark in marks(other)}
+    assert theirs.keys() == mine.keys()
+    for uid, mark in mine.items():
+        assert theirs[uid]["points"] == [pytest.approx(point, abs=1e-4) for point in mark["points"]]
+        assert (theirs[uid]["values"], theirs[uid]["spacing"]) == (mark["values"], mark["spacing"])
+
+    # The server is away: it is said, and tried again.
+    reader.route("**/draft", lambda route: route.fulfill(status=429, body="busy"))
+    reader.keyboard.press("n")
+    reader.keyboard.press("Delete")
+    alert = reader.get_by_role("alert").filter(has_text="not kept on the server yet")
+    expect(alert).to_be_visible()
+    reader.unroute("**/draft")
+    alert.get_by_role("button", name="Try now").click()
+    kept(reader)
+    expect(alert).to_have_count(0)
+
+    # The other browser hears of it when it is looked at, and what both changed is said.
+    uid = marks(reader)[-1]["uid"]
+    other.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    other.wait_for_function("n => window.__filmless.viewer.annotations.length === n", arg=count + 1)
+    for page, name in ((reader, "from here"), (other, "from there")):
+        page.keyboard.press("Shift+M")
+        page.locator(f"[data-mark='{uid}']").get_by_role("textbox").fill(name)
+        page.locator(f"[data-mark='{uid}']").get_by_role("textbox").press("Enter")
+        page.wait_for_function("() => window.__filmless.viewer.keeping.state === 'waiting'")
+        kept(page)
+    expect(other.get_by_role("alert").filter(has_text="1 mark was changed in another window too")).to_be_visible()
+
+    # A tab that is closed at once has lost nothing.
+    other.locator(f"[data-mark='{uid}']").get_by_role("textbox").fill("last word")
+    other.locator(f"[data-mark='{uid}']").get_by_role("textbox").press("Enter")
+    other.close(run_before_unload=True)
+    reader.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    reader.wait_for_function(
+        "uid => window.__filmless.viewer.annotations.find(mark => mark.uid === uid).label === 'last word'", arg=uid
+    )
+    reader.keyboard.press("Shift+M")
 
 
 def test_the_panel_renames_hides_jumps_and_tells_the_source(reader: Page) -> None:

@@ -31,7 +31,7 @@ def read(archive: Archive, principal: Principal) -> dict[str, Any]:
     ------
     NotAllowed: the caller is nobody who could have preferences, or may not view.
     """
-    owner = _owner(principal)
+    owner = owner_of(principal)
     query = select(preferences.c.name, preferences.c.value).where(preferences.c.person_key == owner)
     with archive.reading() as session:
         return {row.name: json.loads(row.value) for row in session.execute(query)}
@@ -44,7 +44,7 @@ def write(archive: Archive, principal: Principal, name: str, value: Any) -> None
     ------
     NotAllowed, Refused (the name is none, or there are too many), TooLarge.
     """
-    owner = _owner(principal)
+    owner = owner_of(principal)
     _check_name(name)
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if "\\u0000" in text:
@@ -68,7 +68,7 @@ def write(archive: Archive, principal: Principal, name: str, value: Any) -> None
 
 def reset(archive: Archive, principal: Principal, name: str) -> None:
     """Forget one preference: what Filmless does by itself holds again."""
-    owner = _owner(principal)
+    owner = owner_of(principal)
     _check_name(name)
     with archive.transaction() as session:
         session.execute(delete(preferences).where(preferences.c.person_key == owner, preferences.c.name == name))
@@ -85,8 +85,14 @@ def _check_name(name: str) -> None:
         raise Refused(f"{name!r} is no name of a preference: letters and digits, 40 at most, a small letter first")
 
 
-def _owner(principal: Principal) -> int:
+def owner_of(principal: Principal) -> int:
+    """Give the key of the person that what the caller keeps belongs to.
+
+    Raises
+    ------
+    NotAllowed: the caller is nobody who could keep something, or may not view.
+    """
     require(principal, Action.VIEW)
     if principal.kind not in ("person", "token") or principal.id is None:
-        raise NotAllowed("only a person has preferences")
+        raise NotAllowed("only a person can keep something of their own here")
     return principal.id

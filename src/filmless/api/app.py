@@ -22,6 +22,7 @@ from filmless.api import (
     events,
     hanging,
     health,
+    marks,
     objects,
     openings,
     operation,
@@ -112,7 +113,7 @@ def create_api(archive: Archive | None) -> FastAPI:
         redirect_slashes=False,
     )
     errors.add_handlers(app)
-    studied = (studies, deletions, uploads, objects)
+    studied = (studies, deletions, uploads, objects, marks)
     in_viewer = (hanging, openings, preferences)
     for room in (session, *studied, events, changes, people, peers, operation, health, webhooks, audit, *in_viewer):
         app.include_router(room.router)

@@ -691,6 +691,34 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/studies/{studyInstanceUid}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Draft
+         * @description Give the caller's marks on a study that are no report yet.
+         */
+        get: operations["getDraft"];
+        put?: never;
+        /**
+         * Change Draft
+         * @description Keep what a window has changed; tell what other windows of the caller have changed since.
+         */
+        post: operations["changeDraft"];
+        /**
+         * Discard Draft
+         * @description Forget the caller's marks on a study that are no report.
+         */
+        delete: operations["discardDraft"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/studies/{studyInstanceUid}/hanging": {
         parameters: {
             query?: never;
@@ -725,6 +753,30 @@ export interface paths {
          * @description Keep key images as a Key Object Selection document of the study.
          */
         post: operations["writeKeyImages"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{studyInstanceUid}/measurements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Measurements
+         * @description Give the marks in the structured reports of a study, ours and those of other makers.
+         */
+        get: operations["getMeasurements"];
+        put?: never;
+        /**
+         * Write Measurements
+         * @description Make the caller's draft a structured report of the study (TID 1500).
+         */
+        post: operations["writeMeasurements"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1240,6 +1292,28 @@ export interface components {
             message: string;
             ok: boolean;
         };
+        /** @description The caller's marks on a study that are no report yet; revision 0: there are none. */
+        Draft: {
+            /** @description The report that they go on from. */
+            documentUid: string | null;
+            marks: components["schemas"]["Mark"][];
+            revision: number;
+        };
+        /** @description What one window has changed since the revision that it knows. */
+        DraftChange: {
+            changed?: components["schemas"]["Mark"][];
+            documentUid?: string | null;
+            removed?: string[];
+            revision: number;
+        };
+        /** @description What other windows have changed since, and which marks of this change they had changed too. */
+        DraftOutcome: {
+            changed: components["schemas"]["Mark"][];
+            documentUid: string | null;
+            overwritten: string[];
+            removed: string[];
+            revision: number;
+        };
         /** @description How a C-ECHO to a peer went, in a sentence. */
         EchoOutcome: {
             durationMs: number;
@@ -1412,11 +1486,64 @@ export interface components {
             jobId: number;
         };
         JsonValue: unknown;
+        /** @description A mark on one frame. Points are column and row; 0,0 is the outer corner of the first pixel (PS3.3 C.18.6). */
+        Mark: {
+            controls?: number[][] | null;
+            frameNumber: number;
+            /** @default false */
+            isHidden: boolean;
+            /** @enum {string} */
+            kind: "length" | "bidirectional" | "angle" | "cobb" | "ellipse" | "circle" | "rectangle" | "freehand" | "spline" | "livewire" | "probe" | "arrow" | "calibration";
+            knownMm?: number | null;
+            /** @default  */
+            label: string;
+            points: number[][];
+            seriesInstanceUid: string;
+            sopInstanceUid: string;
+            spacing?: components["schemas"]["MarkSpacing"] | null;
+            textAt?: number[] | null;
+            /** @description Tracking Unique Identifier in reports. */
+            uid: string;
+            values?: components["schemas"]["MarkValue"][];
+        };
+        /** @description What a pixel measures, and how that is known. */
+        MarkSpacing: {
+            columnMm: number;
+            rowMm: number;
+            /** @enum {string} */
+            source: "patient" | "detector" | "ultrasound" | "manual";
+        };
+        /** @description What was measured; an empty unit is that of stored values. */
+        MarkValue: {
+            /** @enum {string} */
+            name: "length" | "longAxis" | "shortAxis" | "angle" | "area" | "mean" | "standardDeviation" | "minimum" | "maximum" | "value";
+            unit: string;
+            value: number;
+        };
         /** @description A frame, from 1, that has a mask. */
         MaskedFrame: {
             /** @default 1 */
             frameNumber: number;
             sopInstanceUid: string;
+        };
+        /** @description A report with marks. The caller goes on from the newest one of their own; a superseded one is history. */
+        MeasurementDocument: {
+            author: string;
+            contentDate: string;
+            contentTime: string;
+            isOwn: boolean;
+            isSuperseded: boolean;
+            isVerified: boolean;
+            /** @description Marks on no image of the study, or of a form that is not shown. */
+            leftOut: number;
+            marks: components["schemas"]["ReportedMark"][];
+            seriesInstanceUid: string;
+            sopInstanceUid: string;
+            title: string;
+        };
+        /** @description The reports of a study that have marks, the latest first. */
+        MeasurementDocuments: {
+            documents: components["schemas"]["MeasurementDocument"][];
         };
         /** @description What one modality takes. */
         ModalityUse: {
@@ -1450,6 +1577,15 @@ export interface components {
              * @example 113000
              */
             title: string;
+        };
+        /** @description Which draft becomes a report, and the language of the reader's words in it. */
+        NewMeasurements: {
+            /**
+             * @default en
+             * @enum {string}
+             */
+            language: "en" | "de";
+            revision: number;
         };
         /** @description A peer to be. */
         NewPeer: {
@@ -1679,6 +1815,28 @@ export interface components {
             url: string;
             waiting: number;
             waitingSince: string | null;
+        };
+        /** @description A mark as a report tells of it. */
+        ReportedMark: {
+            controls: number[][] | null;
+            frameNumber: number;
+            /** @enum {string} */
+            kind: "length" | "bidirectional" | "angle" | "cobb" | "ellipse" | "circle" | "rectangle" | "freehand" | "spline" | "livewire" | "probe" | "arrow" | "calibration";
+            knownMm: number | null;
+            label: string;
+            points: number[][];
+            seriesInstanceUid: string;
+            sopInstanceUid: string;
+            spacing: components["schemas"]["MarkSpacing"] | null;
+            uid: string;
+            values: components["schemas"]["ReportedValue"][];
+        };
+        /** @description A number of a report; `other` is named by `meaning`. */
+        ReportedValue: {
+            meaning: string;
+            name: ("length" | "longAxis" | "shortAxis" | "angle" | "area" | "mean" | "standardDeviation" | "minimum" | "maximum" | "value") | "other";
+            unit: string;
+            value: number;
         };
         /** @description A coded concept. */
         SaidCode: {
@@ -5379,6 +5537,263 @@ export interface operations {
             };
         };
     };
+    getDraft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Draft"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeDraft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftOutcome"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    discardDraft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getHangingSubject: {
         parameters: {
             query?: never;
@@ -5517,6 +5932,180 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getMeasurements: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MeasurementDocuments"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    writeMeasurements: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMeasurements"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WrittenObject"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -23,6 +23,7 @@ import {
   changePane,
 } from '../state/store';
 import { useSegments } from '../segments/draft';
+import { useKeeping } from '../tools/annotations/keeping';
 import { useSpace } from '../state/space';
 import { linesOf, uptakeAt } from '../ui/SpaceLayer';
 import type { SuvKind } from '../data/suv';
@@ -149,6 +150,10 @@ const api = {
   get segments() {
     const { draft, counts, radius } = useSegments.getState();
     return { draft, counts, radius };
+  },
+  /** Whether they are on the server. */
+  get keeping() {
+    return useKeeping.getState();
   },
   get timings() {
     return timings();

@@ -1,5 +1,6 @@
 /** The reader's marks on the opened study, with undo and redo. The renderer follows. */
 import { create } from 'zustand';
+import { merged } from '../tools/annotations/differences';
 import type { Annotation } from '../tools/annotations/model';
 
 const UNDO_MAX = 200;
@@ -15,6 +16,8 @@ type Step = Annotation[] | OtherStep;
 
 export interface AnnotationsState {
   studyInstanceUid: string;
+  /** Counts openings: marks of one have nothing to do with those of another, of the same study or not. */
+  opened: number;
   items: Annotation[];
   past: Step[];
   future: Step[];
@@ -25,6 +28,7 @@ export interface AnnotationsState {
 
 const EMPTY: AnnotationsState = {
   studyInstanceUid: '',
+  opened: 0,
   items: [],
   past: [],
   future: [],
@@ -37,7 +41,7 @@ export const useAnnotations = create<AnnotationsState>(() => EMPTY);
 const { getState, setState } = useAnnotations;
 
 export function startAnnotations(studyInstanceUid: string): void {
-  setState({ ...EMPTY, studyInstanceUid });
+  setState(({ opened }) => ({ ...EMPTY, studyInstanceUid, opened: opened + 1 }));
 }
 
 /** Sets the marks in one step that can be undone. */
@@ -72,6 +76,21 @@ export function updateAnnotations(changed: Annotation[]): void {
 export function updateAnnotation(uid: string, part: Partial<Annotation>): void {
   const found = getState().items.find((each) => each.uid === uid);
   if (found) updateAnnotations([{ ...found, ...part }]);
+}
+
+/** What comes from elsewhere is no step of the reader's, and undo must not take it back. */
+export function mergeAnnotations(changed: readonly Annotation[], removed: readonly string[]): void {
+  if (changed.length === 0 && removed.length === 0) return;
+  const inStep = (step: Step): Step => (Array.isArray(step) ? merged(step, changed, removed) : step);
+  setState(({ items, past, future, selected }) => {
+    const now = merged(items, changed, removed);
+    return {
+      items: now,
+      past: past.map(inStep),
+      future: future.map(inStep),
+      selected: existing(selected, now),
+    };
+  });
 }
 
 export function removeAnnotation(uid: string): void {

@@ -6,6 +6,7 @@ import { useTexts } from '../i18n';
 import { redo, select, undo, updateAnnotation, useAnnotations } from '../state/annotations';
 import { useViewer } from '../state/store';
 import { jumpTo } from '../tools/annotations/actions';
+import { useKeeping } from '../tools/annotations/keeping';
 import { loadMarks } from '../tools/annotations/loading';
 import type { Annotation } from '../tools/annotations/model';
 import { asCsv, formatValue, SOURCE_TAGS } from '../tools/annotations/words';
@@ -21,6 +22,7 @@ export function MeasurementPanel() {
   const items = useAnnotations((state) => state.items);
   const canUndo = useAnnotations((state) => state.past.length > 0);
   const canRedo = useAnnotations((state) => state.future.length > 0);
+  const keeping = useKeeping(({ state }) => state);
   const close = (): void => useViewer.setState({ hasMeasurements: false });
   return (
     <aside className={classes.panel} aria-label={t('marks.title')}>
@@ -36,6 +38,11 @@ export function MeasurementPanel() {
         />
         <CloseButton aria-label={t('marks.close')} onClick={close} />
       </div>
+      {items.length > 0 && keeping !== 'failed' && keeping !== 'reading' && (
+        <p className={classes.kept} role="status">
+          {t(keeping === 'kept' ? 'marks.kept' : 'marks.keeping')}
+        </p>
+      )}
       {items.length === 0 ? (
         <p className={classes.none}>{t('marks.none')}</p>
       ) : (

@@ -17,9 +17,11 @@ import { PriorsPanel } from '../priors/PriorsPanel';
 import { usePriors } from '../priors/hanging';
 import { useReadingKeys } from '../priors/useReadingKeys';
 import { useSegments } from '../segments/draft';
+import { useAnnotations } from '../state/annotations';
 import { useObjects } from '../state/objects';
 import { useViewer } from '../state/store';
 import { ACTIONS, stepBack } from '../tools/actions';
+import { keepMarks } from '../tools/annotations/keeping';
 import { loadMarksAfterFirstImage } from '../tools/annotations/loading';
 import { engineIfLoaded, loadEngine } from '../tools/withEngine';
 import { listenToLinks } from '../tools/links';
@@ -28,6 +30,7 @@ import { BottomBar } from './BottomBar';
 import { FailureText } from './FailureText';
 import { CalibrationDialog } from './CalibrationDialog';
 import { Grid } from './Grid';
+import { KeepingBar } from './KeepingBar';
 import { MeasurementPanel } from './MeasurementPanel';
 import { OpeningTimes } from './OpeningTimes';
 import { ObjectsPanel } from './ObjectsPanel';
@@ -100,6 +103,16 @@ const SegmentPanel = lazy(() =>
   import('../segments/SegmentPanel').then((panel) => ({ default: panel.SegmentPanel })),
 );
 
+/** The reader's marks on the study are read, and kept as they change. */
+function useKeptMarks(): void {
+  const opened = useAnnotations((state) => state.opened);
+  const studyInstanceUid = useAnnotations((state) => state.studyInstanceUid);
+  useEffect(
+    () => (studyInstanceUid === '' ? undefined : keepMarks(studyInstanceUid, opened)),
+    [studyInstanceUid, opened],
+  );
+}
+
 interface PageProps {
   onClose: () => void;
   onStudy: (studyInstanceUid: string) => void;
@@ -122,6 +135,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
   useSessionCheck();
   useEffect(reportOpening, []);
   useOwnView(isNarrow);
+  useKeptMarks();
   useReadingKeys(onStudy);
   useHangingOfStudy(isNarrow, isSeriesAsked);
   useEffect(listenToLinks, []);
@@ -170,6 +184,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
         {hasStrip && <Strip isNarrow={isNarrow} />}
         <main className={classes.main} aria-label={t('strip.title')}>
           <NoticeBar />
+          <KeepingBar />
           {failure ? (
             <FailureText failure={failure} onRetry={failure.kind === 'noGraphics' ? null : onRetry} />
           ) : (
