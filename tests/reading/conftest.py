@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,9 @@ from filmless.archive import Archive
 from filmless.reading.writing import Written
 from filmless.retrieve.instances import find_record
 from filmless.store.receive import receive
+from real_servers import free_port
+from waiting import until
+from wire import run
 
 
 @pytest.fixture
@@ -49,3 +52,42 @@ def stored(archive: Archive, tmp_path: Path) -> Callable[[Written], Dataset]:
         return dcmread(path)
 
     return stored
+
+
+@pytest.fixture
+def query_server(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """DCMTK's archive, which keeps what it gets as it came."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    port = free_port()
+    settings = tmp_path / "dcmqrscp.cfg"
+    settings.write_text(
+        f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 4\n"
+        "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\nQR {kept} RW (10, 64mb) ANY\nAETable END\n"
+    )
+    server = subprocess.Popen(["dcmqrscp", "--bit-preserving", "-c", settings], stderr=subprocess.DEVNULL)
+    until(lambda: run("echoscu", "-aec", "QR", "127.0.0.1", port).returncode == 0)
+    yield port, kept
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture
+def there_and_back(query_server: tuple[int, Path], tmp_path: Path) -> Callable[[Path, Written], Path]:
+    """Send an object to DCMTK's archive and get it from there again."""
+    port, _ = query_server
+
+    def there_and_back(sent: Path, written: Written) -> Path:
+        assert run("storescu", "-R", "-aec", "QR", "127.0.0.1", port, sent).returncode == 0
+        received = tmp_path / f"received-{written.sop_instance_uid}"
+        received.mkdir()
+        keys = ["-k", "QueryRetrieveLevel=IMAGE", "-k", f"StudyInstanceUID={written.study_instance_uid}"]
+        keys += ["-k", f"SeriesInstanceUID={written.series_instance_uid}"]
+        keys += ["-k", f"SOPInstanceUID={written.sop_instance_uid}"]
+        got = run("getscu", "-S", "+B", "-aec", "QR", "-od", received, *keys, "127.0.0.1", port)
+        assert got.returncode == 0, got.stderr
+        (back,) = received.iterdir()
+        return back
+
+    return there_and_back

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +20,15 @@ import make
 from filmless.access.principal import Principal
 from filmless.archive import Archive
 from filmless.errors import NotFound, Refused
+from filmless.reading.key_objects import KeyImage, write_key_objects
 from filmless.reading.marks import KINDS, Mark, Spacing, Value
 from filmless.reading.measurement_documents import read_documents
 from filmless.reading.measurements import write_measurements
+from filmless.reading.presentation_states import NewState, write_presentation_state
 from filmless.reading.writing import Written
+from filmless.store.delete import Target, delete_instances
+from filmless.store.receive import receive
+from sent import data_set_of
 
 Store = Callable[..., None]
 Stored = Callable[[Written], Dataset]
@@ -268,3 +276,30 @@ def test_reports_of_others_are_read_as_far_as_they_go(archive: Archive, reader: 
     assert document.marks[2].values == [Value("length", 12, "mm")]
     assert len({mark.uid for mark in document.marks}) == 6
     assert all(math.isfinite(each.value) for mark in document.marks for each in mark.values)
+
+
+@pytest.mark.skipif(shutil.which("dcmqrscp") is None, reason="DCMTK is not installed")
+def test_what_readers_write_goes_through_dcmtk_byte_for_byte_and_is_read_again(
+    archive: Archive,
+    reader: Principal,
+    store: Store,
+    stored: Stored,
+    tmp_path: Path,
+    there_and_back: Callable[[Path, Written], Path],
+) -> None:
+    image = make.ct_slice(SIDE)
+    store(image)
+    uid, images = image.StudyInstanceUID, [KeyImage(image.SOPInstanceUID)]
+    report = write_measurements(archive, reader, uid, list(marks_on({"CT": image}, 26)), author="Rosa^")
+    before = read_documents(archive, reader, uid)
+    key_objects = write_key_objects(archive, reader, uid, images, author="Rosa^")
+    state = write_presentation_state(archive, reader, uid, NewState("BONE", images), author="Rosa^")
+    for written in (report, key_objects, state):
+        stored(written)
+        sent = tmp_path / "object.dcm"
+        back = there_and_back(sent, written)
+        assert data_set_of(back) == data_set_of(sent)
+        target = Target(uid, written.series_instance_uid, written.sop_instance_uid)
+        delete_instances(archive, reader, target, "it comes from elsewhere")
+        assert receive(archive, reader, io.BytesIO(back.read_bytes())).sop_instance_uid == written.sop_instance_uid
+    assert read_documents(archive, reader, uid) == before

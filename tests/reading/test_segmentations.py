@@ -6,8 +6,7 @@ import gzip
 import io
 import json
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,7 @@ from filmless.reading.segmentations import (
     write_segmentation,
 )
 from filmless.reading.writing import Written
-from real_servers import free_port
-from waiting import until
-from wire import run
+from sent import data_set_of
 
 Store = Callable[..., None]
 Stored = Callable[[Written], Dataset]
@@ -121,32 +118,6 @@ def test_frames_of_a_multi_frame_image_keep_their_places(
     assert np.array_equal(back, masks)
 
 
-@pytest.fixture
-def query_server(tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """DCMTK's archive, which keeps what it gets as it came."""
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    port = free_port()
-    settings = tmp_path / "dcmqrscp.cfg"
-    settings.write_text(
-        f"NetworkTCPPort = {port}\nMaxPDUSize = 16384\nMaxAssociations = 4\n"
-        "HostTable BEGIN\nHostTable END\nVendorTable BEGIN\nVendorTable END\n"
-        f"AETable BEGIN\nQR {kept} RW (10, 64mb) ANY\nAETable END\n"
-    )
-    server = subprocess.Popen(["dcmqrscp", "--bit-preserving", "-c", settings], stderr=subprocess.DEVNULL)
-    until(lambda: run("echoscu", "-aec", "QR", "127.0.0.1", port).returncode == 0)
-    yield port, kept
-    server.terminate()
-    server.wait(10)
-
-
-def data_set_of(path: Path) -> bytes:
-    """What follows the file meta information, which each archive writes for itself."""
-    with path.open("rb") as file:
-        meta = dcmread(file, stop_before_pixels=True, specific_tags=["SOPInstanceUID"]).file_meta
-    return path.read_bytes()[132 + 12 + meta.FileMetaInformationGroupLength :]
-
-
 @pytest.mark.skipif(shutil.which("dcmqrscp") is None, reason="DCMTK is not installed")
 def test_a_segmentation_goes_through_dcmtk_byte_for_byte(
     archive: Archive,
@@ -154,22 +125,13 @@ def test_a_segmentation_goes_through_dcmtk_byte_for_byte(
     slices: list[Dataset],
     stored: Stored,
     tmp_path: Path,
-    query_server: tuple[int, Path],
+    there_and_back: Callable[[Path, Written], Path],
 ) -> None:
-    port, _ = query_server
     wanted = NewSegmentation("Liver", frames_of(*slices), [LIVER, CYST])
     written = write_segmentation(archive, reader, slices[0].StudyInstanceUID, wanted, packed(drawn(5)), author="Rosa^")
     stored(written)
     sent = tmp_path / "object.dcm"
-    assert run("storescu", "-R", "-aec", "QR", "127.0.0.1", port, sent).returncode == 0
-    received = tmp_path / "received"
-    received.mkdir()
-    keys = ["-k", "QueryRetrieveLevel=IMAGE", "-k", f"StudyInstanceUID={written.study_instance_uid}"]
-    keys += ["-k", f"SeriesInstanceUID={written.series_instance_uid}"]
-    keys += ["-k", f"SOPInstanceUID={written.sop_instance_uid}"]
-    got = run("getscu", "-S", "+B", "-aec", "QR", "-od", received, *keys, "127.0.0.1", port)
-    assert got.returncode == 0, got.stderr
-    (back,) = received.iterdir()
+    back = there_and_back(sent, written)
     assert data_set_of(back) == data_set_of(sent)
 
 
