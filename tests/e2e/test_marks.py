@@ -515,6 +515,41 @@ def test_marks_are_kept_come_back_elsewhere_and_survive_what_goes_wrong(reader: 
     reader.keyboard.press("Shift+M")
 
 
+def test_marks_become_a_report_and_come_back_from_it_in_a_fresh_browser(reader: Page, open_page: OpenPage) -> None:
+    count = start(reader, "ct", "Shift+L")
+    drag(reader, (60.5, 40.5), (140.5, 40.5))
+    reader.keyboard.press("Shift+O")
+    drag(reader, (100.5, 100.5), (120.5, 100.5))
+    drawn(reader, count + 1)
+    kept(reader)
+    reader.keyboard.press("Control+s")
+    reader.wait_for_function(
+        "() => { const k = window.__filmless.viewer.keeping; return !k.hasDraft && k.documents.length === 1; }"
+    )
+    other = elsewhere(reader, open_page, count + 1)
+    mine = {mark["uid"]: mark for mark in marks(reader)}
+    theirs = {mark["uid"]: mark for mark in marks(other)}
+    assert other.evaluate("window.__filmless.viewer.keeping.hasDraft") is False
+    assert theirs.keys() == mine.keys()
+    for uid, mark in mine.items():
+        assert theirs[uid]["kind"] == mark["kind"]
+        # 0.5 mm a pixel: 0.2 pixels are 0.1 mm.
+        assert theirs[uid]["points"] == [pytest.approx(point, abs=0.01) for point in mark["points"]]
+        found = {name: value for name, (value, _) in values(theirs[uid]).items()}
+        assert found == pytest.approx({name: value for name, (value, _) in values(mark).items()})
+        assert theirs[uid]["spacing"] == mark["spacing"]
+    for page in (reader, other):
+        page.keyboard.press("Shift+M")
+    saved = other.get_by_role("region", name="Saved reports")
+    expect(saved).to_contain_text("yours, shown above")
+    reader.keyboard.press("n")
+    reader.keyboard.press("Delete")
+    reader.get_by_role("button", name="Save as report (SR)").click()
+    reader.wait_for_function("() => window.__filmless.viewer.keeping.documents.length === 2")
+    expect(reader.get_by_role("region", name="Saved reports")).to_contain_text("has a later version")
+    reader.keyboard.press("Shift+M")
+
+
 def test_the_panel_renames_hides_jumps_and_tells_the_source(reader: Page) -> None:
     count = start(reader, "us", "Shift+L")
     drag(reader, (10.5, 180.5), (60.5, 180.5))

@@ -63,6 +63,10 @@ export function addAnnotation(annotation: Annotation): void {
   change([...getState().items, annotation], annotation.uid);
 }
 
+export function addAnnotations(added: readonly Annotation[]): void {
+  if (added.length > 0) change([...getState().items, ...added], null);
+}
+
 export function updateAnnotations(changed: Annotation[]): void {
   if (changed.length === 0) return;
   const byUid = new Map(changed.map((each) => [each.uid, each]));

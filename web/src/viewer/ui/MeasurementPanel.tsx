@@ -1,4 +1,4 @@
-import { ActionIcon, CloseButton, TextInput, Tooltip } from '@mantine/core';
+import { ActionIcon, Button, CloseButton, TextInput, Tooltip } from '@mantine/core';
 import { Download, Eye, EyeOff, Redo2, Trash2, Undo2 } from 'lucide-react';
 import { useMemo } from 'react';
 import { downloadCsv } from '@/lib/csv';
@@ -6,10 +6,11 @@ import { useTexts } from '../i18n';
 import { redo, select, undo, updateAnnotation, useAnnotations } from '../state/annotations';
 import { useViewer } from '../state/store';
 import { jumpTo } from '../tools/annotations/actions';
-import { useKeeping } from '../tools/annotations/keeping';
+import { saveReport, useKeeping } from '../tools/annotations/keeping';
 import { loadMarks } from '../tools/annotations/loading';
 import type { Annotation } from '../tools/annotations/model';
 import { asCsv, formatValue, SOURCE_TAGS } from '../tools/annotations/words';
+import { MeasurementDocuments } from './MeasurementDocuments';
 import { MarkChart } from './MarkChart';
 import { MARK_ICONS } from './MarkMenu';
 import classes from './MeasurementPanel.module.css';
@@ -23,6 +24,7 @@ export function MeasurementPanel() {
   const canUndo = useAnnotations((state) => state.past.length > 0);
   const canRedo = useAnnotations((state) => state.future.length > 0);
   const keeping = useKeeping(({ state }) => state);
+  const { hasDraft, isSaving, refusal } = useKeeping();
   const close = (): void => useViewer.setState({ hasMeasurements: false });
   return (
     <aside className={classes.panel} aria-label={t('marks.title')}>
@@ -40,7 +42,7 @@ export function MeasurementPanel() {
       </div>
       {items.length > 0 && keeping !== 'failed' && keeping !== 'reading' && (
         <p className={classes.kept} role="status">
-          {t(keeping === 'kept' ? 'marks.kept' : 'marks.keeping')}
+          {t(keeping !== 'kept' ? 'marks.keeping' : hasDraft ? 'marks.kept' : 'marks.saved')}
         </p>
       )}
       {items.length === 0 ? (
@@ -52,6 +54,17 @@ export function MeasurementPanel() {
           ))}
         </ol>
       )}
+      {hasDraft && items.length > 0 && (
+        <Button className={classes.save} size="xs" loading={isSaving} onClick={() => void saveReport()}>
+          {t('marks.save')}
+        </Button>
+      )}
+      {refusal && (
+        <p role="alert" className={classes.kept}>
+          {refusal}
+        </p>
+      )}
+      <MeasurementDocuments />
     </aside>
   );
 }

@@ -11,6 +11,7 @@ import {
   useViewer,
 } from '../../state/store';
 import type { Action } from '../actions';
+import { saveReport } from './keeping';
 import { loadMarks } from './loading';
 import type { Annotation, MarkKind } from './model';
 
@@ -137,6 +138,7 @@ export const MARK_ACTIONS: Action[] = [
     keys: ['Delete'],
     run: () => void loadMarks().then((marks) => marks.removeSelected()),
   },
+  { name: 'saveMeasurements', group: 'marks', keys: ['$mod+s'], run: () => void saveReport() },
   { name: 'undo', group: 'marks', keys: ['$mod+z'], run: undo },
   { name: 'redo', group: 'marks', keys: ['$mod+y', '$mod+Shift+z'], run: redo },
   {

@@ -51,6 +51,8 @@ export interface Drawn {
         worldBoundingBox: Record<'topLeft' | 'topRight' | 'bottomLeft' | 'bottomRight', World>;
       };
     };
+    /** What a report says of the mark; it is not measured again. */
+    lines?: string[];
     cachedStats?: Record<string, unknown>;
     contour?: { polyline: World[]; closed: boolean };
     spline?: { type: string; instance: unknown };

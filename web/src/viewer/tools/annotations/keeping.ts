@@ -3,6 +3,7 @@
  * reader have changed comes back with the answer. Nothing waits for it: the marks on the screen are the reader's, and
  * what could not be kept is said and tried again.
  */
+import i18next from 'i18next';
 import { create } from 'zustand';
 import { client, unwrap } from '@/api/client';
 import { ApiError } from '@/api/errors';
@@ -10,10 +11,12 @@ import type { components } from '@/api/schema';
 import { timings, openingTimes } from '../../data/timing';
 import { mergeAnnotations, useAnnotations } from '../../state/annotations';
 import { differences, inPieces, isNothing, type Known, knownOf, merged } from './differences';
+import { readNewSeries } from '../objects';
 import type { Annotation } from './model';
-import { forWire, fromWire } from './wire';
+import { forWire, fromReport, fromWire } from './wire';
 
 type DraftOutcome = components['schemas']['DraftOutcome'];
+export type MeasurementDocument = components['schemas']['MeasurementDocument'];
 
 /** Changes that follow each other within this time are sent as one. */
 const SEND_AFTER_MS = 700;
@@ -32,6 +35,17 @@ export interface Keeping {
   isUnread: boolean;
   /** Marks that another window has changed too, and that are as they are here. */
   overwritten: number;
+  /** Reports of the study that have marks. */
+  documents: MeasurementDocument[];
+  /** The one whose marks these are, or go on from. */
+  documentUid: string | null;
+  /** There is something that is in no report. */
+  hasDraft: boolean;
+  isSaving: boolean;
+  /** Why the last report was not made. */
+  refusal: string | null;
+  /** Reports whose marks are not shown. */
+  hidden: string[];
 }
 
 const NOTHING: Keeping = {
@@ -40,6 +54,12 @@ const NOTHING: Keeping = {
   failure: null,
   isUnread: true,
   overwritten: 0,
+  documents: [],
+  documentUid: null,
+  hasDraft: false,
+  isSaving: false,
+  refusal: null,
+  hidden: [],
 };
 
 export const useKeeping = create<Keeping>(() => NOTHING);
@@ -49,6 +69,7 @@ const channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastCh
 interface Keeper {
   stop: () => void;
   tryAgain: () => void;
+  save: (language: 'en' | 'de') => Promise<void>;
 }
 
 let current: Keeper | null = null;
@@ -59,6 +80,7 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
   const address = '/studies/{studyInstanceUid}/draft';
   let known: Known = new Map();
   let revision = 0;
+  let documentUid: string | null = null;
   let isRead = false;
   let isLeft = false;
   let isBusy = false;
@@ -95,8 +117,15 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
 
   /** What there is; what is new here is added to it. */
   async function read(): Promise<void> {
-    const draft = await unwrap(client.GET(address, { params }));
-    const marks = draft.marks.map(fromWire);
+    const [draft, { documents }] = await Promise.all([
+      unwrap(client.GET(address, { params })),
+      unwrap(client.GET('/studies/{studyInstanceUid}/measurements', { params })),
+    ]);
+    const own = documents.find(({ isOwn, isSuperseded }) => isOwn && !isSuperseded);
+    const isDraft = draft.revision > 0;
+    documentUid = isDraft ? draft.documentUid : (own?.sopInstanceUid ?? null);
+    const marks = isDraft ? draft.marks.map(fromWire) : (own?.marks.map(fromReport) ?? []);
+    show({ documents, documentUid, hasDraft: isDraft });
     const mine = pending();
     const drawn = new Set(mine.changed.map(({ uid }) => uid));
     const there = new Set(marks.map(({ uid }) => uid));
@@ -115,7 +144,7 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
     const outcome = await unwrap(
       client.POST(address, {
         params,
-        body: { revision, changed: piece.changed.map(forWire), removed: [...piece.removed] },
+        body: { revision, changed: piece.changed.map(forWire), removed: [...piece.removed], documentUid },
         keepalive: isOutliving,
       }),
     );
@@ -126,11 +155,19 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
     return outcome;
   }
 
+  /** A new draft holds all there is, changed since the report that it goes on from or not. */
+  function outgoing(): ReturnType<typeof differences> {
+    const mine = pending();
+    return revision > 0 || isNothing(mine) ? mine : { changed: [...items], removed: mine.removed };
+  }
+
   async function sendAll(): Promise<void> {
-    for (const piece of inPieces(pending(), AT_ONCE_BYTES)) {
+    for (const piece of inPieces(outgoing(), AT_ONCE_BYTES)) {
       const isSmall = inPieces(piece, OUTLIVING_BYTES).length === 1;
       const outcome = await post(piece, isSmall);
       revision = outcome.revision;
+      documentUid = outcome.documentUid;
+      show({ documentUid, hasDraft: true });
       take(outcome);
       if (outcome.overwritten.length > 0) show({ overwritten: outcome.overwritten.length });
     }
@@ -183,7 +220,7 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
 
   /** The page may be gone in a moment: what is small enough outlives it. */
   function flush(): void {
-    const [first, ...others] = inPieces(pending(), OUTLIVING_BYTES);
+    const [first, ...others] = inPieces(outgoing(), OUTLIVING_BYTES);
     if (!first) return;
     if (!isBusy) {
       void work();
@@ -228,13 +265,35 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
     if (document.visibilityState === 'hidden') flush();
     else void refresh();
   };
+  /** Makes a report of what there is; what was drawn meanwhile becomes the next draft. */
+  async function save(language: 'en' | 'de'): Promise<void> {
+    while (isBusy) await new Promise((resolve) => setTimeout(resolve, 50));
+    await work();
+    if (!isRead || failures > 0) throw new Error(useKeeping.getState().failure ?? '');
+    if (revision === 0) return;
+    isBusy = true;
+    try {
+      const written = await unwrap(
+        client.POST('/studies/{studyInstanceUid}/measurements', { params, body: { revision, language } }),
+      );
+      revision = 0;
+      documentUid = written.sopInstanceUid;
+      const { documents } = await unwrap(client.GET('/studies/{studyInstanceUid}/measurements', { params }));
+      show({ documents, documentUid, hasDraft: false });
+      channel?.postMessage(studyInstanceUid);
+      await readNewSeries(written);
+    } finally {
+      isBusy = false;
+      if (!isNothing(pending())) schedule(SEND_AFTER_MS);
+    }
+  }
   const tryAgain = (): void => {
     clearTimeout(timer);
     timer = undefined;
     void work();
   };
   const warn = (event: BeforeUnloadEvent): void => {
-    const isTooLarge = inPieces(pending(), OUTLIVING_BYTES).length > 1;
+    const isTooLarge = inPieces(outgoing(), OUTLIVING_BYTES).length > 1;
     if (isRead && !isNothing(pending()) && (failures > 0 || isTooLarge)) event.preventDefault();
   };
   const { signal } = over;
@@ -248,6 +307,7 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
 
   return {
     tryAgain,
+    save,
     stop: () => {
       isLeft = true;
       stopFollowing();
@@ -281,3 +341,29 @@ export function keepMarks(studyInstanceUid: string, opened: number): () => void 
 }
 
 export const keepNow = (): void => current?.tryAgain();
+
+/** The marks as a structured report of the study (DICOM SR, TID 1500). */
+export async function saveReport(): Promise<void> {
+  const { isSaving } = useKeeping.getState();
+  if (!current || isSaving) return;
+  useKeeping.setState({ isSaving: true, refusal: null });
+  try {
+    await current.save(i18next.resolvedLanguage === 'de' ? 'de' : 'en');
+  } catch (error) {
+    useKeeping.setState({ refusal: error instanceof Error ? error.message : String(error) });
+  } finally {
+    useKeeping.setState({ isSaving: false });
+  }
+}
+
+/** Reports whose marks are on the images beside the reader's own. */
+export const shownDocuments = ({ documents, documentUid, hidden }: Keeping): MeasurementDocument[] =>
+  documents.filter(
+    ({ sopInstanceUid, isSuperseded }) =>
+      sopInstanceUid !== documentUid && !isSuperseded && !hidden.includes(sopInstanceUid),
+  );
+
+export const toggleDocument = (uid: string): void =>
+  useKeeping.setState(({ hidden }) => ({
+    hidden: hidden.includes(uid) ? hidden.filter((each) => each !== uid) : [...hidden, uid],
+  }));

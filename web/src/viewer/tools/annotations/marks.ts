@@ -33,6 +33,7 @@ import { session } from '../../engine/session';
 import { isColour } from '../../lut/pixels';
 import {
   addAnnotation,
+  addAnnotations,
   removeAnnotation,
   select,
   updateAnnotation,
@@ -41,6 +42,8 @@ import {
 } from '../../state/annotations';
 import { isMarking, type PaneId, type Tool, useViewer } from '../../state/store';
 import { type Chart, chartOf } from './charts';
+import { fromReport, type ReportedMark } from './wire';
+import { shownDocuments, useKeeping } from './keeping';
 import { changedBy, type Drawn, drawnOf, kindOf, pointsOf, TOOL_NAMES } from './convert';
 import { geometryOf } from '../../engine/geometry';
 import { manualSpacing, measure, spacingAt, unitOf, type Values } from './measure';
@@ -172,6 +175,7 @@ function remeasureInstance(sopInstanceUid: string): void {
 
 /** What is written beside a mark while it is drawn and afterwards. */
 function linesFor(kind: MarkKind, data: Drawn['data'], target: string | string[]): string[] {
+  if (data.lines) return data.lines;
   const [first] = Array.isArray(target) ? target : [target];
   const frame = first === undefined ? undefined : frameOf(first.slice(first.indexOf(':') + 1));
   const geometry = frame && geometryOf(frame);
@@ -224,19 +228,25 @@ function erase(drawnUid: string): void {
   marking.state.removeAnnotation(drawnUid);
 }
 
-function draw(annotation: Annotation, drawnUid: string): void {
+function draw(annotation: Annotation, drawnUid: string, isReported = false): void {
   const frame = findFrame(annotation.sopInstanceUid, annotation.frameNumber);
   if (!frame || applied.get(drawnUid) === annotation) return;
   const drawn = drawnOf(annotation, frame, drawnUid);
   if (!drawn) return;
+  if (isReported)
+    drawn.data.lines = textLines(annotation.kind, annotation.label, annotation.values, annotation.spacing);
   if (applied.has(drawnUid)) erase(drawnUid);
   applied.set(drawnUid, annotation);
   marking.state.addAnnotation(
     drawn as unknown as Parameters<typeof marking.state.addAnnotation>[0],
     String(drawn.metadata.FrameOfReferenceUID),
   );
+  if (isReported) marking.locking.setAnnotationLocked(drawnUid, true);
   if (annotation.isHidden) marking.visibility.setAnnotationVisibility(drawnUid, false);
 }
+
+/** Marks of reports, as they are drawn. */
+const reported = new WeakMap<ReportedMark, Annotation>();
 
 function follow(): void {
   const state = useAnnotations.getState();
@@ -245,6 +255,16 @@ function follow(): void {
     const drawnUid = drawnUidOf(annotation.uid);
     wanted.add(drawnUid);
     draw(annotation, drawnUid);
+  }
+  for (const { sopInstanceUid, marks } of shownDocuments(useKeeping.getState())) {
+    for (const mark of marks) {
+      const drawnUid = `${sopInstanceUid}/${mark.uid}`;
+      wanted.add(drawnUid);
+      // The same mark is the same object: it is drawn once.
+      const annotation = reported.get(mark) ?? fromReport(mark);
+      reported.set(mark, annotation);
+      draw(annotation, drawnUid, true);
+    }
   }
   for (const drawnUid of applied.keys()) {
     if (wanted.has(drawnUid)) continue;
@@ -394,6 +414,14 @@ export function start(): void {
   for (const type of ['mousedown', 'touchstart']) window.addEventListener(type, hold, true);
   for (const type of ['mouseup', 'touchend', 'touchcancel']) window.addEventListener(type, release, true);
   useAnnotations.subscribe(follow);
+  useKeeping.subscribe((now, before) => {
+    if (
+      now.documents !== before.documents ||
+      now.hidden !== before.hidden ||
+      now.documentUid !== before.documentUid
+    )
+      follow();
+  });
   useViewer.subscribe((now, before) => {
     if (now.tool !== before.tool) chooseTool(now.tool, before.tool);
     if (now.displaySets !== before.displaySets) follow();
@@ -409,7 +437,7 @@ export function isOnMark(id: PaneId, [x, y]: Point2): boolean {
   if (!element || imageId === undefined) return false;
   return [...applied].some(([drawnUid]) => {
     const drawn = drawnBy(drawnUid);
-    if (!drawn || drawn.isVisible === false) return false;
+    if (!drawn || drawn.isVisible === false || drawn.data.lines) return false;
     if (drawn.metadata.referencedImageId !== imageId) return false;
     const tool = group().getToolInstance(drawn.metadata.toolName) as {
       isPointNearTool: (element: HTMLDivElement, drawn: Drawn, point: Point2, reach: number) => boolean;
@@ -562,4 +590,9 @@ export function removeSelected(): void {
   if (!found) return;
   removeAnnotation(found.uid);
   if (found.kind === 'calibration') remeasureInstance(found.sopInstanceUid);
+}
+
+/** Makes marks of a report the reader's own: measured again, under names of their own. */
+export function adopt(marks: readonly ReportedMark[]): void {
+  addAnnotations(marks.map((mark) => remeasured({ ...fromReport(mark), uid: newUid() })));
 }

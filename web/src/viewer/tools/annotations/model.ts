@@ -77,12 +77,15 @@ export const VALUE_NAMES = [
   'minimum',
   'maximum',
   'value',
+  'other',
 ] as const;
 export type ValueName = (typeof VALUE_NAMES)[number];
 
 export interface MeasuredValue {
   name: ValueName;
   value: number;
+  /** What reports of other makers call it, when we have no name for it. */
+  meaning?: string;
   /** As the screen writes it: `mm`, `px`, `mm²`, `px²`, `°`, `HU`, `SUVbw`; empty for plain stored values. */
   unit: string;
 }

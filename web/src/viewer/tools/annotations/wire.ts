@@ -4,6 +4,7 @@ import type { Point2 } from '../../data/vectors';
 import type { Annotation } from './model';
 
 export type WireMark = components['schemas']['Mark'];
+export type ReportedMark = components['schemas']['ReportedMark'];
 
 const DECIMALS = 1e4;
 const rounded = ([x, y]: Point2): number[] => [
@@ -14,10 +15,11 @@ const pointOf = ([x, y]: readonly number[]): Point2 => [x ?? 0, y ?? 0];
 
 /** Ten thousandths of a pixel are finer than anything that is shown or reported. */
 export function forWire(annotation: Annotation): WireMark {
-  const { points, controls, textAt } = annotation;
+  const { points, controls, textAt, values } = annotation;
   return {
     ...annotation,
     points: points.map(rounded),
+    values: values.flatMap(({ name, value, unit }) => (name === 'other' ? [] : [{ name, value, unit }])),
     controls: controls && controls.map(rounded),
     textAt: textAt && rounded(textAt),
   };
@@ -35,5 +37,16 @@ export function fromWire(mark: WireMark): Annotation {
     values: values ?? [],
     spacing: spacing ?? null,
     knownMm: knownMm ?? null,
+  };
+}
+
+/** A mark of a report: where its text lies and whether it is hidden are no part of one. */
+export function fromReport(mark: ReportedMark): Annotation {
+  return {
+    ...mark,
+    points: mark.points.map(pointOf),
+    controls: mark.controls?.map(pointOf) ?? null,
+    isHidden: false,
+    textAt: null,
   };
 }
