@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 import make
-from screen import DESKTOP, SHOTS, ScreenServer, watched
+from screen import DESKTOP, SHOTS, OpenPage, ScreenServer, watched
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("screen")]
 
@@ -463,11 +463,121 @@ def test_a_slab_shows_its_greatest_least_and_mean_values(page: Page) -> None:
 )
 def test_what_is_no_volume_is_not_cut_and_says_why(page: Page, name: str, words: str) -> None:
     arrange(page, "1x1", pane1=name)
-    page.keyboard.press("q")
+    for key in ("q", "Alt+v"):
+        page.keyboard.press(key)
 
-    assert words in page.get_by_role("alert").inner_text()
-    assert page.evaluate("() => window.__filmless.viewer.layout") == "1x1"
-    page.get_by_role("button", name="Put away").click()
+        assert words in page.get_by_role("alert").inner_text()
+        assert page.evaluate("() => window.__filmless.viewer.layout") == "1x1"
+        assert page.locator("[data-rendering]").count() == 0
+        page.get_by_role("button", name="Put away").click()
+
+
+BALL_AT: Point = (20, -12, 16)
+BALL_MM, VOXEL_MM, SIDE = 12, 2, 48
+
+
+def ball(x: Any, y: Any, z: Any) -> Any:
+    """A ball of bone in air, away from the middle of the volume: to the left, to the front, upwards."""
+    return np.where((x - BALL_AT[0]) ** 2 + (y - BALL_AT[1]) ** 2 + (z - BALL_AT[2]) ** 2 <= BALL_MM**2, 1000, -1000)
+
+
+def seen(page: Page) -> dict[str, float]:
+    """Middle and width of what is bright in the rendered volume, from the middle of the picture, in its pixels."""
+    return dict(
+        page.evaluate(
+            """() => {
+              const { data, width, height } = window.__filmless.viewer.rendering.scene.pixels();
+              let [sum, x, y, left, right] = [0, 0, 0, width, 0];
+              for (let at = 0; at < width * height; at += 1) {
+                if (data[4 * at] < 40) continue;
+                const column = at % width;
+                [sum, x, y] = [sum + 1, x + column, y + Math.floor(at / width)];
+                [left, right] = [Math.min(left, column), Math.max(right, column)];
+              }
+              const middle = 4 * (Math.round(y / sum) * width + Math.round(x / sum));
+              return {
+                x: x / sum + 0.5 - width / 2, y: y / sum + 0.5 - height / 2, wide: right - left + 1, red: data[middle],
+              };
+            }"""
+        )
+    )
+
+
+def test_a_rendered_volume_lies_where_it_is_turned_to_and_leaves_nothing_behind(
+    open_page: OpenPage, screen_server: ScreenServer
+) -> None:
+    study = make.uid()
+    first = -VOXEL_MM * (SIDE - 1) / 2
+    shape: dict[str, Any] = {"truth": ball, "spacing": (VOXEL_MM, VOXEL_MM), "shape": (SIDE, SIDE)}
+    places = stacked(SIDE, VOXEL_MM, (first, first, first))
+    screen_server.store(*slices(places, "ball", StudyInstanceUID=study, PatientID="BALL", **shape))
+    # A small picture: without a GPU its cost grows with its pixels.
+    page = open_page(f"/viewer/{study}", size={"width": 600, "height": 520})
+    page.wait_for_function("() => window.__filmless?.viewer?.viewport('pane1')?.status === 'ready'", timeout=60_000)
+    page.locator("[data-pane=pane1]").focus()
+    page.keyboard.press("Alt+v")
+    page.wait_for_function("() => window.__filmless.viewer.rendering !== null", timeout=60_000)
+    volume = page.get_by_role("region", name="Volume")
+    picture = volume.get_by_role("application")
+    box = picture.bounding_box()
+    assert box
+    # All of it fits however it is turned: half of its diagonal is half of the lesser side.
+    per_mm = min(box["width"], box["height"]) / (SIDE * VOXEL_MM * 3**0.5)
+    assert page.evaluate("window.__filmless.viewer.rendering.pixelsPerMm") == pytest.approx(per_mm, rel=0.01)
+    x, y, z = (each * per_mm for each in BALL_AT)
+    voxel = VOXEL_MM * per_mm
+
+    front = seen(page)
+    # The light stands where the viewer does: what faces it is bright.
+    assert front.pop("red") > 150
+    assert front == {
+        "x": pytest.approx(x, abs=voxel / 2),
+        "y": pytest.approx(-z, abs=voxel / 2),
+        "wide": pytest.approx(2 * BALL_MM * per_mm, abs=1.5 * voxel),
+    }
+    assert "Seen from A" in volume.inner_text()
+    page.screenshot(path=SHOTS / "rendered.png")
+
+    # The near side goes to the right by 90 degrees: the patient is seen from the right, the front at the right.
+    picture.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    turned = seen(page)
+    assert (turned["x"], turned["y"]) == (pytest.approx(-y, abs=voxel / 2), pytest.approx(-z, abs=voxel / 2))
+    assert turned["red"] > 150
+    assert "Seen from R" in volume.inner_text()
+    # By hand: half a degree a pixel, back to the front.
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] - 180, middle[1], steps=4)
+    page.mouse.up()
+    back = seen(page)
+    assert (back["x"], back["y"]) == (pytest.approx(x, abs=voxel / 2), pytest.approx(-z, abs=voxel / 2))
+    page.keyboard.press("+")
+    assert seen(page)["x"] == pytest.approx(x * 1.2, abs=voxel / 2)
+
+    volume.get_by_role("combobox", name="Preset").or_(volume.get_by_role("textbox", name="Preset")).first.click()
+    page.get_by_role("option", name="CT: lung").click()
+    applied = page.evaluate("window.__filmless.viewer.rendering.applied")
+    nodes = [[-1000, 0], [-600, 0], [-599, 0.15], [-400, 0.15], [-399, 0], [2952, 0]]
+    assert applied == {"opacity": [pytest.approx(node) for node in nodes], "isMip": False, "isShaded": True}
+    page.mouse.move(*middle)
+    page.mouse.down(button="right")
+    page.mouse.move(middle[0], middle[1] + 100, steps=2)
+    page.mouse.up(button="right")
+    shifted = page.evaluate("window.__filmless.viewer.rendering.applied.opacity")
+    # A quarter of the span from -600 to -399.
+    assert shifted == [pytest.approx([value + 201 / 4, opacity]) for value, opacity in nodes]
+    volume.get_by_role("combobox", name="Preset").or_(volume.get_by_role("textbox", name="Preset")).first.click()
+    page.get_by_role("option", name="PET: MIP").click()
+    assert page.evaluate("window.__filmless.viewer.rendering.applied.isMip") is True
+
+    page.evaluate("() => { window.context = window.__filmless.viewer.rendering.scene.gl; }")
+    picture.focus()
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => window.context.isContextLost() && window.__filmless.viewer.rendering === null")
+    assert page.locator("[data-rendering]").count() == 0
+    assert page.evaluate("() => window.__filmless.viewer.viewport('pane1').status") == "ready"
 
 
 def test_pet_over_ct_shows_the_suv_of_the_place(page: Page) -> None:

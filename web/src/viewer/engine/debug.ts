@@ -24,6 +24,7 @@ import {
 } from '../state/store';
 import { useSegments } from '../segments/draft';
 import { useKeeping } from '../tools/annotations/keeping';
+import { useRendering } from '../rendering/state';
 import { useSpace } from '../state/space';
 import { linesOf, uptakeAt } from '../ui/SpaceLayer';
 import type { SuvKind } from '../data/suv';
@@ -154,6 +155,20 @@ const api = {
   /** Whether they are on the server. */
   get keeping() {
     return useKeeping.getState();
+  },
+  /** The volume that is rendered: its scene, and where it is on the screen. */
+  get rendering() {
+    const { scene } = useRendering.getState();
+    return (
+      scene && {
+        scene,
+        preset: scene.preset,
+        applied: scene.applied,
+        pixelsPerMm: scene.pixelsPerMm,
+        size: scene.size,
+        ...scene.directions,
+      }
+    );
   },
   get timings() {
     return timings();

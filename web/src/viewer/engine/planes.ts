@@ -1,4 +1,5 @@
 /** Planes cut from a volume, in three viewports that share a point: opening, moving, turning, thickening them. */
+import { CONSTANTS } from '@cornerstonejs/core';
 import type { StackDisplaySet } from '../data/displaySets';
 import {
   fitScale,
@@ -22,6 +23,7 @@ import {
 import { reslice, type Slab, THIN, worldAt } from '../data/reslice';
 import { add, scale, type Vector3 } from '../data/vectors';
 import { regularityOf } from '../data/volume';
+import { closeRendering } from '../rendering/state';
 import { type PlanesState, useSpace } from '../state/space';
 import {
   changePane,
@@ -39,6 +41,10 @@ import { deriveBy } from './frameLoader';
 import { geometryOf } from './geometry';
 import { session } from './session';
 import { forgetVolumes, volumeOf } from './volumes';
+
+/** For what renders volumes, which is loaded apart. */
+export { reserve } from './volumes';
+export const { VIEWPORT_PRESETS } = CONSTANTS;
 
 const stacks = new Map<string, PlaneStack>();
 let revision = 0;
@@ -275,6 +281,7 @@ export function listenToPlanes(): () => void {
   return useViewer.subscribe((now, before) => {
     if (now.studyInstanceUid !== before.studyInstanceUid) {
       useSpace.setState({ planes: null, fusion: null, cursor: null });
+      closeRendering();
       stacks.clear();
       forgetVolumes();
       return;

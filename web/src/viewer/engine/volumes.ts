@@ -40,7 +40,10 @@ export type LoadPixels = (imageId: string) => Promise<Samples>;
 
 const held = new Map<string, Held>();
 
-const heldBytes = (): number => [...held.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+/** What others make of volumes: a rendering's own copy, and the GPU's. */
+let reservedBytes = 0;
+
+const heldBytes = (): number => [...held.values()].reduce((sum, { bytes }) => sum + bytes, reservedBytes);
 
 const budget = (): void => cache.setMaxCacheSize(Math.max(cacheBytes() - heldBytes(), cacheBytes() * 0.2));
 
@@ -110,6 +113,18 @@ export function volumeOf(
     },
   );
   return entry.volume;
+}
+
+/** Takes memory off what images and volumes may have; gives back how it is given back. Throws `TooLarge`. */
+export function reserve(bytes: number): () => void {
+  const allowed = cacheBytes() * VOLUME_SHARE;
+  if (bytes + heldBytes() > allowed) throw new TooLarge(bytes + heldBytes(), allowed);
+  reservedBytes += bytes;
+  budget();
+  return () => {
+    reservedBytes -= bytes;
+    budget();
+  };
 }
 
 export const volumeIfReady = (stackId: string): Volume | null => held.get(stackId)?.ready ?? null;

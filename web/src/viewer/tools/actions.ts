@@ -54,6 +54,8 @@ import {
   toggleReferenceLines,
   turnBy,
 } from './spatial';
+import { RENDERING_ACTIONS } from '../rendering/actions';
+import { closeRendering, useRendering } from '../rendering/state';
 import { SEGMENT_ACTIONS } from '../segments/actions';
 import { useSegments } from '../segments/draft';
 import { showAutomaticWindow, showPixelsOneToOne, zoomActive } from './withEngine';
@@ -249,6 +251,7 @@ export const ACTIONS: Action[] = [
 
   ...MARK_ACTIONS,
   ...SEGMENT_ACTIONS,
+  ...RENDERING_ACTIONS,
 
   { name: 'layout1x1', group: 'screen', keys: ['Shift+Digit1'], run: chooseLayout('1x1') },
   { name: 'layout1x2', group: 'screen', keys: ['Shift+Digit2'], run: chooseLayout('1x2') },
@@ -333,7 +336,8 @@ export function action(name: ActionName): Action {
 /** Esc leaves the innermost thing that is open; false when only the viewer itself is left. */
 export function stepBack(): boolean {
   const { hasTags, hasMeasurements, maximised, tool } = getState();
-  if (isMarking(tool) || isPainting(tool)) leaveMarking();
+  if (useRendering.getState().sourceId !== null) closeRendering();
+  else if (isMarking(tool) || isPainting(tool)) leaveMarking();
   else if (hasTags) setState({ hasTags: false });
   else if (hasMeasurements) setState({ hasMeasurements: false });
   else if (useSegments.getState().hasPanel) useSegments.setState({ hasPanel: false });

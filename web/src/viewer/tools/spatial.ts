@@ -72,7 +72,7 @@ export async function setWindowOfRegion(pane: PaneId, from: Point2, to: Point2):
   if (voi) changePane(pane, { voi: { kind: 'set', voi, name: null } });
 }
 
-const loadPlanes = async () => {
+export const loadPlanes = async () => {
   await loadEngine();
   return import('../engine/planes');
 };

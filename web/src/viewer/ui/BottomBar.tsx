@@ -1,5 +1,6 @@
 import { Menu } from '@mantine/core';
 import {
+  Box,
   Brush,
   Eclipse,
   FlipHorizontal2,
@@ -40,6 +41,7 @@ const MORE: [ActionName, LucideIcon][] = [
   ['overlay', Text],
   ['measurements', Ruler],
   ['segments', Brush],
+  ['rendering', Box],
   ['tags', Tags],
 ];
 

@@ -43,6 +43,7 @@ function PlanesItems() {
   const fusion = useSpace((state) => state.fusion);
   return (
     <>
+      <ActionItem name="rendering" />
       <ActionItem name="planes" isOn={planes !== null} />
       {planes && (
         <>

@@ -16,6 +16,7 @@ import { applyViewChoice } from '../prefs/view';
 import { PriorsPanel } from '../priors/PriorsPanel';
 import { usePriors } from '../priors/hanging';
 import { useReadingKeys } from '../priors/useReadingKeys';
+import { useRendering } from '../rendering/state';
 import { useSegments } from '../segments/draft';
 import { useAnnotations } from '../state/annotations';
 import { useObjects } from '../state/objects';
@@ -99,6 +100,10 @@ function useOwnView(isNarrow: boolean): void {
   }, [studyInstanceUid, isNarrow]);
 }
 
+const RenderedVolume = lazy(() =>
+  import('../rendering/RenderedVolume').then((page) => ({ default: page.RenderedVolume })),
+);
+
 const SegmentPanel = lazy(() =>
   import('../segments/SegmentPanel').then((panel) => ({ default: panel.SegmentPanel })),
 );
@@ -131,6 +136,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
   const hasPriors = usePriors((state) => state.isOpen);
   const hasMeasurements = useViewer((state) => state.hasMeasurements);
   const hasObjects = useObjects((state) => state.hasPanel);
+  const isRendered = useRendering((state) => state.sourceId !== null);
   const hasSegments = useSegments((state) => state.hasPanel);
   useSessionCheck();
   useEffect(reportOpening, []);
@@ -189,6 +195,11 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
             <FailureText failure={failure} onRetry={failure.kind === 'noGraphics' ? null : onRetry} />
           ) : (
             <Grid isReady={engine === true} isNarrow={isNarrow} />
+          )}
+          {isRendered && !failure && (
+            <Suspense>
+              <RenderedVolume />
+            </Suspense>
           )}
         </main>
         {hasPriors && <PriorsPanel />}
