@@ -145,7 +145,7 @@ function More({ onMore }: { onMore: () => void }) {
   }, []);
   return (
     <div ref={end} className={classes.more}>
-      <Loader size="xs" aria-label={t('state.loading')} />
+      <Loader size="xs" role="status" aria-label={t('state.loading')} />
     </div>
   );
 }

@@ -25,7 +25,7 @@ export function ViewerRoute() {
       <Suspense
         fallback={
           <Center h="100%" bg="#000">
-            <Loader size="sm" color="gray" aria-label={t('state.loading')} />
+            <Loader size="sm" color="gray" role="status" aria-label={t('state.loading')} />
           </Center>
         }
       >

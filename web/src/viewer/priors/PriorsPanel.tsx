@@ -39,7 +39,9 @@ export function PriorsPanel() {
           <X size={16} />
         </ActionIcon>
       </header>
-      {priors.isPending && <Loader size="sm" color="gray" m="md" aria-label={t('priors.title')} />}
+      {priors.isPending && (
+        <Loader size="sm" color="gray" m="md" role="status" aria-label={t('priors.title')} />
+      )}
       {priors.isError && <p role="alert">{priors.error.message}</p>}
       {priors.data?.length === 0 && <p>{t('priors.none')}</p>}
       {relevant.length > 0 && <List title={t('priors.relevant')} priors={relevant} />}

@@ -137,7 +137,13 @@ function SeriesItem({ entry }: { entry: SeriesEntry }) {
           }
         />
         {state.kind === 'loading' && (
-          <Loader size={12} color="gray" className={classes.loader} aria-label={t('strip.loading')} />
+          <Loader
+            size={12}
+            color="gray"
+            className={classes.loader}
+            role="img"
+            aria-label={t('strip.loading')}
+          />
         )}
       </button>
     </li>
