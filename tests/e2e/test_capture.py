@@ -68,7 +68,7 @@ def test_a_picture_is_saved_with_its_marks_and_with_or_without_identity(
     page.wait_for_function("() => document.querySelectorAll('[data-viewport=pane1] svg line').length > 0")
 
     with page.expect_download() as named:
-        page.keyboard.press("Control+s")
+        page.keyboard.press("Alt+p")
     assert named.value.suggested_filename.startswith("CAP-1-")
     assert named.value.suggested_filename.endswith("-7.png")
     saved = pixels_of(named.value)

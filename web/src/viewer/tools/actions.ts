@@ -320,7 +320,7 @@ export const ACTIONS: Action[] = [
     keys: ['t'],
     run: () => setState(({ hasTags }) => ({ hasTags: !hasTags })),
   },
-  { name: 'savePicture', group: 'screen', keys: ['$mod+s'], run: savePictureOf('patient') },
+  { name: 'savePicture', group: 'screen', keys: ['Alt+p'], run: savePictureOf('patient') },
   { name: 'savePictureAnonymously', group: 'screen', keys: [], run: savePictureOf('none') },
   { name: 'preferences', group: 'screen', keys: ['$mod+,'], run: () => preferencesDialog.open() },
 ];
