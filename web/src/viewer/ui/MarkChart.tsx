@@ -1,12 +1,15 @@
 import { ActionIcon, Tooltip } from '@mantine/core';
 import { Download } from 'lucide-react';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { downloadCsv } from '@/lib/csv';
 import { type Texts, useTexts } from '../i18n';
 import { type Chart, chartCsv, fullestOf, type Histogram, type Profile } from '../tools/annotations/charts';
 import { loadMarks } from '../tools/annotations/loading';
 import { AREA_KINDS, type Annotation } from '../tools/annotations/model';
 import classes from './MarkChart.module.css';
+
+/** The library that draws comes with the first chart. */
+const MarkPlot = lazy(() => import('./MarkPlot'));
 
 /** Numbers beside an image are no prose: a decimal point, and no more digits than they have. */
 const short = (value: number): string => String(Number(value.toPrecision(5)));
@@ -128,6 +131,9 @@ function Figure({ annotation }: { annotation: Annotation }) {
       <figcaption className={classes.caption}>
         {kind === 'histogram' ? histogramText(t, chart) : profileText(t, chart)}
       </figcaption>
+      <Suspense fallback={null}>
+        <MarkPlot chart={chart} />
+      </Suspense>
       <div className={classes.foot}>
         <details>
           <summary>{t('marks.chart.table')}</summary>
