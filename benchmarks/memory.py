@@ -219,8 +219,9 @@ def in_a_row(report: Report, watched: Watched, studies: list[str]) -> None:
 
 
 def stored(server: servers.Server, folder: Path, stacks: list[list[Slice]], film_file: bytes) -> None:
-    """Bring all data in."""
-    store(server.peer, stacks, quickack=True)
+    """Bring all data in: the large stack by one association, all others by a second."""
+    large, *others = stacks
+    store(server.peer, [large, [one for stack in others for one in stack]], quickack=True)
     (folder / "film.dcm").write_bytes(film_file)
     servers.command(server.folder, "import", str(folder / "film.dcm"))
     time.sleep(2)  # the studies are listed when their series have been quiet for a second
