@@ -180,9 +180,13 @@ def _read_masks(masks: BinaryIO, count: int, rows: int, columns: int) -> np.ndar
 
 
 def _values_in(voxels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Which numbers there are; frame by frame, as counting makes eight bytes of each."""
     import numpy as np
 
-    return np.flatnonzero(np.bincount(voxels.ravel(), minlength=256))
+    is_there = np.zeros(256, bool)
+    for frame in voxels:
+        is_there |= np.bincount(frame.ravel(), minlength=256) > 0
+    return np.flatnonzero(is_there)
 
 
 def _in_all_frames(
