@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
 from pynetdicom import AE, build_role, evt
+from pynetdicom.association import Association
 from sqlalchemy import func, select
 
 import make
@@ -70,8 +71,8 @@ def naming(*sop_uids: str) -> dict[str, Any]:
     return {"00080018": {"vr": "UI", "Value": list(sop_uids)}}
 
 
-def test_pynetdicom_stores_finds_and_gets_a_hanging_protocol(door: Door, archive: Archive) -> None:
-    kept = hanging_protocol()
+def asked_by_pynetdicom(door: Door) -> tuple[Association, list[Dataset]]:
+    """An association of pynetdicom for hanging protocols, and what it is given on it."""
     came: list[Dataset] = []
 
     def take(event: Any) -> int:
@@ -88,6 +89,12 @@ def test_pynetdicom_stores_finds_and_gets_a_hanging_protocol(door: Door, archive
         ext_neg=[build_role(HANGING, scu_role=True, scp_role=True)],
         evt_handlers=[(evt.EVT_C_STORE, take)],
     )
+    return association, came
+
+
+def test_pynetdicom_stores_finds_and_gets_a_hanging_protocol(door: Door, archive: Archive) -> None:
+    kept = hanging_protocol()
+    association, came = asked_by_pynetdicom(door)
     kept.file_meta = FileMetaDataset()
     kept.file_meta.TransferSyntaxUID = UID(IMPLICIT_LE)
     assert association.send_c_store(kept).Status == 0
@@ -217,22 +224,7 @@ def test_a_protocol_that_a_reader_made_goes_to_another_system_and_comes_back_as_
         links=Links(place=True),
     )
     kept = keep_protocol(archive, SYSTEM("api"), rule, "site")
-    came: list[Dataset] = []
-
-    def take(event: Any) -> int:
-        came.append(event.dataset)
-        return 0
-
-    ae = AE("TEST")
-    for uid in (HANGING, FIND, GET):
-        ae.add_requested_context(uid)
-    association = ae.associate(
-        "127.0.0.1",
-        door.port,
-        ae_title="FILMLESS",
-        ext_neg=[build_role(HANGING, scu_role=True, scp_role=True)],
-        evt_handlers=[(evt.EVT_C_STORE, take)],
-    )
+    association, came = asked_by_pynetdicom(door)
     wanted = Dataset()
     wanted.SOPInstanceUID, wanted.HangingProtocolName = kept.sop_instance_uid, ""
     found = [ds for _, ds in association.send_c_find(wanted, FIND) if ds is not None]
