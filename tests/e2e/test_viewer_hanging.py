@@ -85,6 +85,12 @@ def hung(page: Page, protocol: str) -> list[str | None]:
     return shown
 
 
+def scales_are(page: Page, wanted: list[float]) -> None:
+    page.wait_for_function(
+        f"wanted => ({PIXELS_PER_MM})().every((scale, at) => Math.abs(scale - wanted[at]) < 1e-6)", arg=wanted
+    )
+
+
 def test_mammograms_hang_by_view_at_one_size_with_their_prior_below(
     open_page: OpenPage, screen_server: ScreenServer
 ) -> None:
@@ -111,25 +117,23 @@ def test_mammograms_hang_by_view_at_one_size_with_their_prior_below(
 
     page.keyboard.press("e")
     assert hung(page, "mammography") == [str(current[each].SOPInstanceUID) for each in order]
-    scales = page.evaluate(PIXELS_PER_MM)
-    heights = page.evaluate("[...document.querySelectorAll('[data-viewport]')].map(each => each.clientHeight)")
-    # The tallest is 300 mm; all have its scale.
-    assert scales == pytest.approx([min(heights) / 300] * 4)
+    # The tallest is 300 mm; all have its scale, once the viewports have the size of the new layout.
+    heights = "[...document.querySelectorAll('[data-viewport]')].map(each => each.clientHeight)"
+    page.wait_for_function(f"""() => {{ const scales = ({PIXELS_PER_MM})(); const heights = {heights};
+      return scales.length === 4 && scales.every(scale => Math.abs(scale - Math.min(...heights) / 300) < 1e-6); }}""")
+    scale = min(page.evaluate(heights)) / 300
     walls = page.evaluate(CHEST_WALLS.replace("COLUMNS", "240"))
     assert [round(wall["right" if at % 2 == 0 else "left"], 3) for at, wall in enumerate(walls)] == [0, 0, 0, 0]
     page.screenshot(path="/tmp/hanging-mg4.png")
 
     # Zoomed in one, it is zoomed in all; 5 pixels to the mm where the screen was measured so.
     page.keyboard.press("+")
-    zoomed = page.evaluate(PIXELS_PER_MM)
-    assert zoomed == pytest.approx([1.25 * scales[0]] * 4)
+    scales_are(page, [1.25 * scale] * 4)
     page.evaluate("localStorage.setItem('filmless.screenScale', `5 ${devicePixelRatio}`)")
     page.keyboard.press("Shift+Z")
-    page.wait_for_function(f"() => ({PIXELS_PER_MM})().every(scale => Math.abs(scale - 5) < 1e-6)")
+    scales_are(page, [5] * 4)
     page.keyboard.press("Alt+z")
-    fitted = page.evaluate(PIXELS_PER_MM)
-    assert fitted[0] == pytest.approx(heights[0] / 300)
-    assert fitted[1] == pytest.approx(heights[1] / 240)
+    scales_are(page, [height / mm for height, mm in zip(page.evaluate(heights), (300, 240, 300, 240), strict=True)])
 
 
 def sequence(number: int, study: str, level: int, **times: str) -> list[Dataset]:

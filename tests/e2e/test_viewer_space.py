@@ -558,6 +558,7 @@ def test_a_rendered_volume_lies_where_it_is_turned_to_and_leaves_nothing_behind(
 
     volume.get_by_role("combobox", name="Preset").or_(volume.get_by_role("textbox", name="Preset")).first.click()
     page.get_by_role("option", name="CT: lung").click()
+    page.wait_for_function("() => window.__filmless.viewer.rendering.applied.opacity[1]?.[0] === -600")
     applied = page.evaluate("window.__filmless.viewer.rendering.applied")
     nodes = [[-1000, 0], [-600, 0], [-599, 0.15], [-400, 0.15], [-399, 0], [2952, 0]]
     assert applied == {"opacity": [pytest.approx(node) for node in nodes], "isMip": False, "isShaded": True}
@@ -565,12 +566,13 @@ def test_a_rendered_volume_lies_where_it_is_turned_to_and_leaves_nothing_behind(
     page.mouse.down(button="right")
     page.mouse.move(middle[0], middle[1] + 100, steps=2)
     page.mouse.up(button="right")
+    page.wait_for_function("() => window.__filmless.viewer.rendering.applied.opacity[1][0] > -550")
     shifted = page.evaluate("window.__filmless.viewer.rendering.applied.opacity")
     # A quarter of the span from -600 to -399.
     assert shifted == [pytest.approx([value + 201 / 4, opacity]) for value, opacity in nodes]
     volume.get_by_role("combobox", name="Preset").or_(volume.get_by_role("textbox", name="Preset")).first.click()
     page.get_by_role("option", name="PET: MIP").click()
-    assert page.evaluate("window.__filmless.viewer.rendering.applied.isMip") is True
+    page.wait_for_function("() => window.__filmless.viewer.rendering.applied.isMip")
 
     page.evaluate("() => { window.context = window.__filmless.viewer.rendering.scene.gl; }")
     picture.focus()

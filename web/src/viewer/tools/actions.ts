@@ -214,7 +214,7 @@ export const ACTIONS: Action[] = [
     run: () => applyPreset(which),
   })),
   { name: 'ownWindow', group: 'window', keys: ['d'], run: () => changePane(active(), { voi: OWN_VOI }) },
-  { name: 'automaticWindow', group: 'window', keys: ['a'], run: () => void showAutomaticWindow(active()) },
+  { name: 'automaticWindow', group: 'window', keys: ['a'], run: () => showAutomaticWindow(active()) },
   {
     name: 'invert',
     group: 'window',
@@ -223,7 +223,7 @@ export const ACTIONS: Action[] = [
   },
 
   { name: 'fit', group: 'view', keys: ['f', '='], run: () => fitView() },
-  { name: 'oneToOne', group: 'view', keys: ['Shift+F'], run: () => void showPixelsOneToOne(active()) },
+  { name: 'oneToOne', group: 'view', keys: ['Shift+F'], run: () => showPixelsOneToOne(active()) },
   { name: 'trueSize', group: 'view', keys: ['Shift+Z'], run: () => void showTrueSize() },
   { name: 'sameSize', group: 'view', keys: ['Alt+z'], run: toggleSameSize },
   {
@@ -232,8 +232,8 @@ export const ACTIONS: Action[] = [
     keys: [],
     run: () => useSpace.setState({ isCalibrating: true }),
   },
-  { name: 'zoomIn', group: 'view', keys: ['+', 'Shift++'], run: () => void zoomActive(active(), 1.25) },
-  { name: 'zoomOut', group: 'view', keys: ['-'], run: () => void zoomActive(active(), 1 / 1.25) },
+  { name: 'zoomIn', group: 'view', keys: ['+', 'Shift++'], run: () => zoomActive(active(), 1.25) },
+  { name: 'zoomOut', group: 'view', keys: ['-'], run: () => zoomActive(active(), 1 / 1.25) },
   { name: 'rotateRight', group: 'view', keys: ['r'], run: turn(rotatedRight) },
   { name: 'rotateLeft', group: 'view', keys: ['l', 'Shift+R'], run: turn(rotatedLeft) },
   { name: 'flipHorizontally', group: 'view', keys: ['h'], run: turn(flippedHorizontally) },

@@ -14,39 +14,48 @@ export async function loadEngine(): Promise<Engine> {
 /** For what is read while drawing and may be missing at first. */
 export const engineIfLoaded = (): Engine | null => loaded;
 
-export async function showAutomaticWindow(pane: PaneId): Promise<void> {
-  const { session } = await loadEngine();
-  const frame = session.views.get(pane)?.shownFrame;
-  const voi = frame ? session.automaticFor(frame) : null;
-  if (voi) changePane(pane, { voi: { kind: 'set', voi, name: 'automatic' } });
+/** At once when the renderer is here, so that what a key did is done when its event returns. */
+function withEngine(run: (engine: Engine) => void): void {
+  if (loaded) run(loaded);
+  else void loadEngine().then(run);
+}
+
+export function showAutomaticWindow(pane: PaneId): void {
+  withEngine(({ session }) => {
+    const frame = session.views.get(pane)?.shownFrame;
+    const voi = frame ? session.automaticFor(frame) : null;
+    if (voi) changePane(pane, { voi: { kind: 'set', voi, name: 'automatic' } });
+  });
 }
 
 /** One image pixel on one pixel of the screen. */
-export async function showPixelsOneToOne(pane: PaneId): Promise<void> {
-  const { session } = await loadEngine();
-  const view = session.views.get(pane);
-  const geometry = view?.geometry;
-  if (!view || !geometry) return;
-  changePane(pane, ({ presentation }) => ({
-    presentation: {
-      ...presentation,
-      zoom: zoomForPixelSize(
-        geometry,
-        presentation.orientation,
-        view.size,
-        1 / (window.devicePixelRatio || 1),
-      ),
-    },
-  }));
+export function showPixelsOneToOne(pane: PaneId): void {
+  withEngine(({ session }) => {
+    const view = session.views.get(pane);
+    const geometry = view?.geometry;
+    if (!view || !geometry) return;
+    changePane(pane, ({ presentation }) => ({
+      presentation: {
+        ...presentation,
+        zoom: zoomForPixelSize(
+          geometry,
+          presentation.orientation,
+          view.size,
+          1 / (window.devicePixelRatio || 1),
+        ),
+      },
+    }));
+  });
 }
 
-export async function zoomActive(pane: PaneId, factor: number): Promise<void> {
-  const { session } = await loadEngine();
-  const view = session.views.get(pane);
-  const geometry = view?.geometry;
-  if (!view || !geometry) return;
-  const { size } = view;
-  changePane(pane, ({ presentation }) => ({
-    presentation: zoomedAt(geometry, presentation, size, factor, [size.width / 2, size.height / 2]),
-  }));
+export function zoomActive(pane: PaneId, factor: number): void {
+  withEngine(({ session }) => {
+    const view = session.views.get(pane);
+    const geometry = view?.geometry;
+    if (!view || !geometry) return;
+    const { size } = view;
+    changePane(pane, ({ presentation }) => ({
+      presentation: zoomedAt(geometry, presentation, size, factor, [size.width / 2, size.height / 2]),
+    }));
+  });
 }
