@@ -237,6 +237,9 @@ class Settings(BaseSettings):
     presentation_marks_max: int = Field(
         10_000, description="Graphic and text objects of a presentation state that is rendered.", ge=1
     )
+    presentation_frames_max: int = Field(
+        64, description="Frames of which one picture of a presentation state is made: contrast and masks.", ge=1
+    )
     render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails and videos kept on disk.", ge=0)
     rendition_cache_bytes: int = Field(
         16 << 30,

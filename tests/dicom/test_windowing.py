@@ -83,7 +83,7 @@ def test_values_below_and_above_a_modality_lut_take_its_ends() -> None:
     ds.ModalityLUTSequence = Sequence([lut_item([3, 10, 16], struct.pack("<3H", 100, 200, 300))])
     display = read(ds)
     assert display.modality_lut is not None
-    assert windowing._modality_values(np.array([0, 10, 11, 12, 99]), display).tolist() == [100, 100, 200, 300, 300]
+    assert windowing.modality_values(np.array([0, 10, 11, 12, 99]), display).tolist() == [100, 100, 200, 300, 300]
 
 
 def test_a_voi_lut_wins_over_the_window_beside_it() -> None:

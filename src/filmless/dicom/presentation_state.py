@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from filmless.dicom.angiography import Subtraction, is_linear_to_intensity, read_frame_display, read_subtraction
+from filmless.dicom.references import holding, images_in
 from filmless.dicom.scanner import Header
 from filmless.dicom.windowing import Display, Lut, read_palette, read_softcopy_display, read_softcopy_lut
 from filmless.errors import NotAcceptable
@@ -17,7 +19,8 @@ from filmless.errors import NotAcceptable
 GRAYSCALE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOR: Final = "1.2.840.10008.5.1.4.1.1.11.2"
 PSEUDO_COLOR: Final = "1.2.840.10008.5.1.4.1.1.11.3"
-PRESENTABLE: Final = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR})
+XA_XRF: Final = "1.2.840.10008.5.1.4.1.1.11.5"
+PRESENTABLE: Final = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR, XA_XRF})
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
@@ -102,60 +105,61 @@ class PresentationState:
     shutter: Shutter | None
     marks: tuple[Mark, ...]
     palette: tuple[Lut, Lut, Lut] | None = None
+    subtraction: Subtraction | None = None
+    is_linear: bool = False  # the values that are subtracted: to the X-ray intensity, not to its logarithm
+    sharpening: float = 0.0
 
 
 def read_presentation_state(
-    state: Header, image: Header, sop_instance_uid: str, frame_number: int, *, marks_max: int
+    state: Header,
+    image: Header,
+    sop_instance_uid: str,
+    frame_number: int,
+    *,
+    number_of_frames: int,
+    marks_max: int,
 ) -> PresentationState:
     """Read what a state says of one frame (from 1) of an image.
 
     Raises
     ------
-    NotAcceptable: it holds what cannot be drawn here, and without which the picture would mislead.
+    NotAcceptable: it holds what cannot be drawn here, and without which the picture would mislead, or what makes no
+        sense.
     """
-    if 0x00286100 in state:
-        raise NotAcceptable("the presentation state subtracts a mask, which is not rendered here")
 
-    def holding(tag: int) -> Iterator[Header]:
-        return (item for item in state.items(tag) if _holds(item, sop_instance_uid, frame_number))
+    def items(tag: int) -> Iterator[Header]:
+        return holding(state, tag, sop_instance_uid, frame_number)
 
     rotation = state.integer(0x00700042) or 0
     if rotation % 90:
         raise NotAcceptable(f"the presentation state rotates by {rotation} degrees; only quarter turns are known")
-    area = next(holding(0x0070005A), None)
+    area = next(items(0x0070005A), None)
+    subtraction = read_subtraction(state, sop_instance_uid, frame_number, number_of_frames)
     return PresentationState(
-        display=read_softcopy_display(state, next(holding(0x00283110), None), image),
+        display=read_softcopy_display(
+            state,
+            next(items(0x00283110), None),
+            image,
+            mask_share=1 - subtraction.mask_share_kept if subtraction else 0.0,
+            log_lut=subtraction.log_lut_of(frame_number) if subtraction else None,
+        ),
         is_inverse=(state.text(0x20500020) or "").strip().upper() == "INVERSE",
         presentation_lut=read_softcopy_lut(state),
         rotation=rotation % 360,
         is_flipped=(state.text(0x00700041) or "").strip().upper() == "Y",
         area=_area(area) if area is not None else None,
-        shutter=_shutter(state),
-        marks=tuple(_marks(state, image, frame_number, holding(0x00700001), marks_max)),
+        shutter=_shutter(next(items(0x00189472), state), state),
+        marks=tuple(_marks(state, image, frame_number, items(0x00700001), marks_max)),
         palette=read_palette(state) if state.text(0x00080016) == PSEUDO_COLOR else None,
+        subtraction=subtraction,
+        is_linear=is_linear_to_intensity(image, frame_number),
+        sharpening=read_frame_display(state, sop_instance_uid, frame_number).sharpening,
     )
 
 
-def _holds(item: Header, sop_instance_uid: str, frame_number: int) -> bool:
-    """Whether an item is about an image: it names none, or this one, and no frames, or this one (C.10.4, C.10.5)."""
-    named = item.items(0x00081140)
-    if not named:
-        return True
-    for reference in named:
-        if reference.text(0x00081155) == sop_instance_uid:
-            frames = reference.numbers(0x00081160)
-            if not frames or frame_number in frames:
-                return True
-    return False
-
-
-def referenced_images(state: Header) -> Iterator[tuple[str, tuple[int, ...]]]:
+def presented_images(state: Header) -> Iterator[tuple[str, tuple[int, ...]]]:
     """List the images that a state is for, with their frames; none named means all (C.11.11)."""
-    for series in state.items(0x00081115):
-        for reference in series.items(0x00081140):
-            uid = reference.text(0x00081155)
-            if uid:
-                yield uid, tuple(int(number) for number in reference.numbers(0x00081160))
+    return images_in(state)
 
 
 def _area(item: Header) -> Area | None:
@@ -178,24 +182,25 @@ def _area(item: Header) -> Area | None:
     return Area(left, top, right, bottom, aspect, magnification)
 
 
-def _shutter(state: Header) -> Shutter | None:
-    shapes = {shape.strip().upper() for shape in state.texts(0x00181600)}
+def _shutter(shutter: Header, state: Header) -> Shutter | None:
+    """Read the shutter of a state, or of the item that it has for some frames (C.7.6.11, C.11.20)."""
+    shapes = {shape.strip().upper() for shape in shutter.texts(0x00181600)}
     if not shapes:
         return None
     rectangle: tuple[int, int, int, int] | None = None
-    edges = [state.integer(tag) for tag in (0x00181602, 0x00181606, 0x00181604, 0x00181608)]
+    edges = [shutter.integer(tag) for tag in (0x00181602, 0x00181606, 0x00181604, 0x00181608)]
     if "RECTANGULAR" in shapes and None not in edges:
         left, top, right, bottom = (edge or 0 for edge in edges)
         rectangle = (left, top, right, bottom)
-    centre, radius = state.numbers(0x00181610), state.number(0x00181612)
+    centre, radius = shutter.numbers(0x00181610), shutter.number(0x00181612)
     circle = (centre[1], centre[0], radius) if "CIRCULAR" in shapes and len(centre) == 2 and radius else None
-    flat = state.numbers(0x00181620) if "POLYGONAL" in shapes else []
+    flat = shutter.numbers(0x00181620) if "POLYGONAL" in shapes else []
     polygon = tuple((column, row) for row, column in zip(flat[::2], flat[1::2], strict=False))
-    group = state.integer(0x00181623) if "BITMAP" in shapes else None
+    group = shutter.integer(0x00181623) if "BITMAP" in shapes else None
     bitmap = _plane(state, group, 1, _WHITE) if group is not None else None
     if "BITMAP" in shapes and bitmap is None:
         raise NotAcceptable("the presentation state has a shutter of a bitmap that is not in it")
-    value = (state.integer(0x00181622) or 0) >> 8
+    value = (next((each.integer(0x00181622) for each in (shutter, state) if 0x00181622 in each), None) or 0) >> 8
     return Shutter(rectangle, circle, polygon if len(polygon) >= 3 else (), bitmap, min(value, 255))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from filmless.dicom.faces import Faces, draw_line, faces_in, han_of, width_of
 from filmless.dicom.presentation_state import Area, Plane, Point, PresentationState, Shape, Shutter, Units, Words
 from filmless.dicom.rendering import SIDE_MAX, resize
-from filmless.dicom.windowing import Lut, to_display
+from filmless.dicom.subtracting import inside, sharpen, subtract
+from filmless.dicom.windowing import Lut, modality_values, to_display
 from filmless.errors import NotAcceptable
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ def present(
     pixels: NDArray[Any],
     state: PresentationState,
     *,
+    others: Mapping[int, NDArray[Any]] | None = None,
     fit: tuple[int, int] | None = None,
     faces: Faces | None = None,
 ) -> NDArray[Any]:
@@ -33,6 +37,7 @@ def present(
     Parameters
     ----------
     pixels : shape (rows, columns), stored values; or (rows, columns, 3) of RGB.
+    others : frames of the same image by their number, of which a mask is made; the frame itself may be among them.
     fit : width and height in which the picture is to fit; without it a pixel of the image is one of the picture, times
         the magnification of the state.
     faces : in which its words are written; without them in Pillow's own.
@@ -45,7 +50,7 @@ def present(
     ------
     NotAcceptable: the displayed area is too large.
     """
-    shown = _through_presentation_lut(to_display(pixels, state.display), state)
+    shown = _through_presentation_lut(_to_grey(pixels, state, others or {}), state)
     rows, columns = shown.shape[:2]
     if state.shutter is not None:
         shown = _shut(shown, state.shutter)
@@ -54,6 +59,20 @@ def present(
     shown = view.turned(_cut(shown, area))
     shown = resize(shown, view.height, view.width)
     return _drawn(shown, state, view, faces or faces_in(None), (rows, columns)) if state.marks else shown
+
+
+def _to_grey(pixels: NDArray[Any], state: PresentationState, others: Mapping[int, NDArray[Any]]) -> NDArray[Any]:
+    """Subtract a mask and sharpen, where the state says so, and apply its window (PS3.4 N.2.1, N.2.5)."""
+    if state.subtraction is None and not state.sharpening:
+        return to_display(pixels, state.display)
+    if state.subtraction is not None:
+        values = subtract(others, state.subtraction, state.display, is_linear=state.is_linear)
+    elif pixels.ndim == 3 or state.display.palette is not None:
+        raise NotAcceptable("the presentation state sharpens an image in colour, which is not rendered here")
+    else:
+        values = modality_values(pixels, state.display)
+    done = replace(state.display, slope=1.0, intercept=0.0, modality_lut=None)
+    return to_display(sharpen(values, state.sharpening), done)
 
 
 def _through_presentation_lut(shown: NDArray[Any], state: PresentationState) -> NDArray[Any]:
@@ -106,21 +125,11 @@ def _shut(shown: NDArray[Any], shutter: Shutter) -> NDArray[Any]:
         column, row, radius = shutter.circle
         is_open &= (columns - column) ** 2 + (rows - row) ** 2 <= radius**2
     if shutter.polygon:
-        is_open &= _inside(shutter.polygon, shown.shape[0], shown.shape[1])
+        is_open &= inside(shutter.polygon, shown.shape[0], shown.shape[1])
     if shutter.bitmap is not None:
         is_open &= ~_mask(shutter.bitmap, shown.shape[0], shown.shape[1])
     covered: NDArray[Any] = np.where(is_open if shown.ndim == 2 else is_open[..., None], shown, shutter.value)
     return covered.astype(np.uint8)
-
-
-def _inside(polygon: tuple[Point, ...], rows: int, columns: int) -> NDArray[Any]:
-    import numpy as np
-    from PIL import Image, ImageDraw
-
-    mask = Image.new("1", (columns, rows))
-    # Vertices are pixels counted from 1, and belong to what is open.
-    ImageDraw.Draw(mask).polygon([(round(column) - 1, round(row) - 1) for column, row in polygon], fill=1, outline=1)
-    return np.asarray(mask)
 
 
 def _cut(shown: NDArray[Any], area: Area) -> NDArray[Any]:

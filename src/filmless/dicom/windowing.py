@@ -79,25 +79,29 @@ def read_display(header: Header, frame_number: int = 1) -> Display:
     )
 
 
-def read_softcopy_display(state: Header, voi: Header | None, image: Header) -> Display:
+def read_softcopy_display(
+    state: Header, voi: Header | None, image: Header, *, mask_share: float = 0.0, log_lut: Lut | None = None
+) -> Display:
     """Read how a presentation state shows an image: its own Modality and VOI LUT alone count (PS3.4 N.2.1).
 
     Parameters
     ----------
     voi : the item of Softcopy VOI LUT Sequence that holds for the image; without one, all values are shown.
+    mask_share : how much of a mask is subtracted, 0 to 1; the differences may then be negative.
+    log_lut : a table through which values go before that.
     """
     is_signed = image.integer(0x00280103) == 1
     bits = min(image.integer(0x00280101) or image.integer(0x00280100) or 8, 32)
     slope, intercept = _number(state, 0x00281053) or 1.0, _number(state, 0x00281052) or 0.0
     modality_lut = next(iter(_luts(state, 0x00283000, is_signed=is_signed)), None)
     windows = _windows(voi) if voi is not None else ()
-    voi_luts = tuple(_luts(voi, 0x00283010, is_signed=is_signed)) if voi is not None else ()
+    voi_luts = tuple(_luts(voi, 0x00283010, is_signed=is_signed or mask_share > 0)) if voi is not None else ()
     if not windows and not voi_luts:
-        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if is_signed else (0, (1 << bits) - 1)
-        ends = (
-            (0, (1 << modality_lut.bits) - 1) if modality_lut else (low * slope + intercept, high * slope + intercept)
-        )
-        windows = (Window(sum(ends) / 2, max(abs(ends[1] - ends[0]), 1e-6), "LINEAR_EXACT"),)
+        lut = modality_lut or log_lut
+        stored = (-(1 << bits - 1), (1 << bits - 1) - 1) if is_signed else (0, (1 << bits) - 1)
+        low, high = sorted(end * slope + intercept for end in (stored if lut is None else (0, (1 << lut.bits) - 1)))
+        low, high = low - mask_share * high, high - mask_share * low
+        windows = (Window((low + high) / 2, max(high - low, 1e-6), "LINEAR_EXACT"),)
     return Display(
         bits_stored=bits,
         slope=slope,
@@ -158,7 +162,8 @@ def _lut(header: Header, descriptor_tag: int, data: NDArray[Any], *, is_signed: 
     descriptor = _words(header, descriptor_tag)
     if len(descriptor) < 3 or not len(data):
         return None
-    vr = header.vr(descriptor_tag)
+    # Where no VR is written, that of a state's table depends on the image, which is not in it.
+    vr = None if header.is_implicit else header.vr(descriptor_tag)
     first = _signed(descriptor[1]) if vr == "SS" or (vr != "US" and is_signed) else descriptor[1]
     count = descriptor[0] or 0x10000
     return Lut(first, min(max(descriptor[2], 1), 16), data[:count])
@@ -179,11 +184,17 @@ def _lut_data(header: Header, descriptor_tag: int, data_tag: int) -> NDArray[Any
 def _luts(header: Header, sequence_tag: int, *, is_signed: bool) -> list[Lut]:
     found = []
     for item in header.items(sequence_tag):
-        if 0x00283002 in item and 0x00283006 in item:
-            lut = _lut(item, 0x00283002, _lut_data(item, 0x00283002, 0x00283006), is_signed=is_signed)
-            if lut is not None:
-                found.append(lut)
+        lut = read_lut(item, is_signed=is_signed)
+        if lut is not None:
+            found.append(lut)
     return found
+
+
+def read_lut(item: Header, *, is_signed: bool) -> Lut | None:
+    """Read the table of an item; None where it has no descriptor or no data (PS3.3 C.11.1.1)."""
+    if 0x00283002 not in item or 0x00283006 not in item:
+        return None
+    return _lut(item, 0x00283002, _lut_data(item, 0x00283002, 0x00283006), is_signed=is_signed)
 
 
 def _palette(header: Header, *, is_signed: bool) -> tuple[Lut, Lut, Lut] | None:
@@ -314,7 +325,7 @@ def _values_to_display(
     """Map `stored` values, which are the frame itself or each value that it may hold."""
     import numpy as np
 
-    values = _modality_values(stored, display)
+    values = modality_values(stored, display)
     if window is not None:
         shown = apply_window(values, window)
     elif display.voi_luts:
@@ -329,15 +340,22 @@ def _values_to_display(
     return shown
 
 
-def _modality_values(stored: NDArray[Any], display: Display) -> NDArray[Any]:
+def modality_values(stored: NDArray[Any], display: Display) -> NDArray[Any]:
+    """Map stored values to those that the Modality LUT gives, as floats."""
     import numpy as np
 
     if display.modality_lut is not None:
-        lut = display.modality_lut
-        index = np.clip(np.rint(stored).astype(np.int64) - lut.first, 0, len(lut.entries) - 1)
-        return np.asarray(lut.entries[index], np.float64)
+        return look_up(stored, display.modality_lut)
     values: NDArray[Any] = stored.astype(np.float64) * display.slope + display.intercept
     return values
+
+
+def look_up(values: NDArray[Any], lut: Lut) -> NDArray[Any]:
+    """Map values through a table, as floats; those beyond its ends to its first or last entry (PS3.3 C.11.1.1)."""
+    import numpy as np
+
+    index = np.clip(np.rint(values).astype(np.int64) - lut.first, 0, len(lut.entries) - 1)
+    return np.asarray(lut.entries[index], np.float64)
 
 
 def apply_window(values: NDArray[Any], window: Window) -> NDArray[Any]:
@@ -392,7 +410,7 @@ def default_window(pixels: NDArray[Any], display: Display) -> Window:
         if display.padding is not None:
             kept = sample[(sample < display.padding[0]) | (sample > display.padding[1])]
             sample = kept if len(kept) else sample
-        values = _modality_values(sample, display)
+        values = modality_values(sample, display)
         values = values[np.isfinite(values)]
         if not len(values):
             return Window(0.5, 1, "LINEAR_EXACT")

@@ -170,7 +170,8 @@ def _presented(
         return _parts(request, archive, headers, pictures, look)
     headers.insert(0, ("Content-Type", look.media_type))
     if len(frames) > 1:
-        pieces = animate((drawn for _, drawn in pictures), delays_ms=[_PRESENTED_MS] * len(frames))
+        delays = [each.duration_ms or _PRESENTED_MS for each in frames]
+        pieces = animate((drawn for _, drawn in pictures), delays_ms=delays)
         return Answer(200, headers, pieces=started(pieces))
     return Answer(200, headers, next(pictures)[1])
 

@@ -99,7 +99,7 @@ class Tasks:
         if name.startswith("cut"):
             return self._cut_out(task, parts)
         if name == "present":
-            return self._present(self._header(task, parts[0]), parts[1], parts[2], task)
+            return self._present(self._header(task, parts[0]), parts[1:], task)
         work: Callable[[Header, memoryview, dict[str, Any]], tuple[dict[str, Any], bytes]]
         work = {"decode": self._decode, "encode": self._encode, "exact": self._exact, "render": self._render}[name]
         return work(self._header(task, parts[0]), parts[1], task)
@@ -157,24 +157,31 @@ class Tasks:
             shown = to_viewport(shown, viewport, aspect=pixel_aspect(header), may_grow=task["may_grow"])
         return _picture(shown, task, header, data)
 
-    def _present(
-        self, header: Header, data: memoryview, state: memoryview, task: dict[str, Any]
-    ) -> tuple[dict[str, Any], bytes]:
-        """Show a frame as the presentation state in `state` says, a header by itself."""
+    def _present(self, header: Header, parts: list[memoryview], task: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Show a frame as a presentation state says.
+
+        The parts are the frame, the state, a header by itself, and a header and a frame of each of `others`.
+        """
         from filmless.dicom.faces import faces_in
         from filmless.dicom.presentation_state import read_presentation_state
         from filmless.dicom.presenting import present
 
+        data, state, rest = parts[0], parts[1], parts[2:]
         read = read_presentation_state(
             scan(bytes(state), transfer_syntax_uid=task["state_syntax"]),
             header,
             task["sop_instance_uid"],
             task["frame_number"],
+            number_of_frames=task["number_of_frames"],
             marks_max=task["marks_max"],
         )
+        pixels = self._frame(header, data, task).pixels
+        others = {task["frame_number"]: pixels}
+        for words, of_frame, frame in zip(task["others"], rest[::2], rest[1::2], strict=True):
+            others[words["frame_number"]] = self._frame(self._header(words, of_frame), frame, words).pixels
         fit = (task["fit"][0], task["fit"][1]) if task["fit"] else None
-        faces = faces_in(task["faces"])
-        return _picture(present(self._frame(header, data, task).pixels, read, fit=fit, faces=faces), task, header, data)
+        shown = present(pixels, read, others=others, fit=fit, faces=faces_in(task["faces"]))
+        return _picture(shown, task, header, data)
 
     def _filmed(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
         """Begin a video, add a picture to it, or end it: three tasks of one lease."""

@@ -207,25 +207,27 @@ def _needs_extent(record: InstanceRecord) -> bool:
     return bool(is_odd) or _native_length(record) is None
 
 
-def run_on_frame(
-    archive: Archive,
-    record: InstanceRecord,
-    frame_number: int,
-    task: dict[str, Any],
-    pool: Decoders | None = None,
-    more: list[bytes | memoryview] | None = None,
-) -> tuple[dict[str, Any], memoryview]:
-    """Hand one frame to a decoder process with a task of `decoder.Tasks` and the parts that it takes besides.
+@dataclass(frozen=True, slots=True)
+class FrameTask:
+    """What a decoder process needs of one frame: the words of its task, the header, and the frame as it lies."""
 
-    The process is of this process's pool if none is named.
+    words: dict[str, Any]
+    header: bytes | memoryview
+    data: bytes | memoryview
+
+
+def read_frame_task(
+    archive: Archive, record: InstanceRecord, frame_number: int, *, is_lenient: bool = False
+) -> FrameTask:
+    """Read one frame (from 1) and its header, for a decoder process.
 
     Raises
     ------
-    NotFound: there is no such frame. NotAcceptable: it cannot be decoded, or not so. Unavailable: try again later.
+    NotFound: there is no such frame. NotAcceptable: it cannot be decoded.
     """
     instance = record.instance
     uid = instance.transfer_syntax_uid
-    if not (task.get("is_lenient") and frame_number == 1 and has_cut_frame(instance)):
+    if not (is_lenient and frame_number == 1 and has_cut_frame(instance)):
         _check_number(instance, frame_number)
     if uid not in DECODABLE:
         raise NotAcceptable(f"pixel data in transfer syntax {uid} ({get_syntax(uid).name}) cannot be decoded")
@@ -253,17 +255,37 @@ def run_on_frame(
     if not header:
         before, bare_syntax = read_header_bytes(archive, instance)
         header = memoryview(before)
-    message = {
+    words = {
         "key": instance.blob,
         "bare_syntax": bare_syntax,
         "total_length": len(header) if bare_syntax else instance.length_bytes,
         "skip_bits": skip_bits,
         "frame_number": frame_number,
         "as_rgb": True,
-        "is_lenient": False,
-        **task,
+        "is_lenient": is_lenient,
     }
-    return (pool or decoders(archive)).run(message, [header, data, *(more or [])])
+    return FrameTask(words, header, data)
+
+
+def run_on_frame(
+    archive: Archive,
+    record: InstanceRecord,
+    frame_number: int,
+    task: dict[str, Any],
+    pool: Decoders | None = None,
+    more: list[bytes | memoryview] | None = None,
+) -> tuple[dict[str, Any], memoryview]:
+    """Hand one frame to a decoder process with a task of `decoder.Tasks` and the parts that it takes besides.
+
+    The process is of this process's pool if none is named.
+
+    Raises
+    ------
+    NotFound: there is no such frame. NotAcceptable: it cannot be decoded, or not so. Unavailable: try again later.
+    """
+    frame = read_frame_task(archive, record, frame_number, is_lenient=bool(task.get("is_lenient")))
+    parts = [frame.header, frame.data, *(more or [])]
+    return (pool or decoders(archive)).run({**frame.words, **task}, parts)
 
 
 def transcoded_frame(

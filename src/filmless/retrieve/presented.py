@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from filmless.access.principal import Principal
 from filmless.archive import Archive
-from filmless.dicom.presentation_state import PRESENTABLE, referenced_images
+from filmless.dicom.angiography import read_frame_display, read_subtraction
+from filmless.dicom.presentation_state import PRESENTABLE, presented_images
 from filmless.dicom.scanner import Header
 from filmless.dicom.uids import name_of
 from filmless.errors import NotAcceptable, NotFound, Refused
-from filmless.retrieve.frames import read_header, read_header_bytes, run_on_frame
+from filmless.retrieve.decoding import decoders
+from filmless.retrieve.frames import FrameTask, read_frame_task, read_header, read_header_bytes
 from filmless.retrieve.instances import InstanceRecord, find_instances, find_record
 from filmless.retrieve.rendered import Look, finish, is_image
 
@@ -21,6 +23,7 @@ class Presented:
 
     record: InstanceRecord
     frame_number: int
+    duration_ms: float | None = None
 
 
 def presented_frames(archive: Archive, principal: Principal, state: InstanceRecord) -> list[Presented]:
@@ -34,7 +37,8 @@ def presented_frames(archive: Archive, principal: Principal, state: InstanceReco
     uid = state.instance.sop_class_uid
     if uid not in PRESENTABLE:
         raise NotAcceptable(f"an instance of {name_of(uid)} is not rendered here; its thumbnail stands for it")
-    frames_of = dict(referenced_images(read_header(archive, state.instance)))
+    header = read_header(archive, state.instance)
+    frames_of = dict(presented_images(header))
     visible = {each.sop_instance_uid for each in find_instances(archive, principal, sop_uids=frames_of)}
     found: list[Presented] = []
     allowed = archive.settings.cine_frames_max
@@ -46,7 +50,10 @@ def presented_frames(archive: Archive, principal: Principal, state: InstanceReco
         chosen = [number for number in numbers if 1 <= number <= count] if numbers else range(1, count + 1)
         if len(found) + len(chosen) > allowed:
             raise NotAcceptable(f"the presentation state is for more than {allowed} frames")
-        found += [Presented(record, number) for number in chosen]
+        for number in chosen:
+            display = read_frame_display(header, image_uid, number)
+            if not display.is_skipped:
+                found.append(Presented(record, number, 1000 / display.rate_hz if display.rate_hz else None))
     if not found:
         raise NotFound(f"none of the {len(frames_of)} images that the presentation state is for is here")
     return found
@@ -62,7 +69,7 @@ def presented_frame(state: Header, record: InstanceRecord, frame_number: int | N
     uid = state.text(0x00080016) or ""
     if uid not in PRESENTABLE:
         raise NotAcceptable(f"an instance of {name_of(uid)} is not applied to images here")
-    frames_of = dict(referenced_images(state))
+    frames_of = dict(presented_images(state))
     named = frames_of.get(record.instance.sop_instance_uid)
     allowed = list(named or range(1, max(record.instance.number_of_frames, 1) + 1))
     if named is None or (frame_number is not None and frame_number not in allowed):
@@ -79,14 +86,40 @@ def render_presented(archive: Archive, state: InstanceRecord, shown: Presented, 
     Unavailable: too many wait.
     """
     header, bare_syntax = read_header_bytes(archive, state.instance)
+    own = read_frame_task(archive, shown.record, shown.frame_number, is_lenient=True)
+    others = _others(archive, state, shown)
     task = {
+        **own.words,
         "task": "present",
-        "is_lenient": True,
         "media_type": look.media_type,
         **finish(look),
         "sop_instance_uid": shown.record.instance.sop_instance_uid,
+        "number_of_frames": max(shown.record.instance.number_of_frames, 1),
         "state_syntax": bare_syntax,
         "marks_max": archive.settings.presentation_marks_max,
         "fit": [look.viewport.width, look.viewport.height] if look.viewport else None,
+        "others": [each.words for each in others],
     }
-    return bytes(run_on_frame(archive, shown.record, shown.frame_number, task, more=[memoryview(header)])[1])
+    parts = [own.header, own.data, memoryview(header), *(part for each in others for part in (each.header, each.data))]
+    return bytes(decoders(archive).run(task, parts)[1])
+
+
+def _others(archive: Archive, state: InstanceRecord, shown: Presented) -> list[FrameTask]:
+    """Read the other frames of the image that a mask takes.
+
+    Raises
+    ------
+    NotAcceptable: they are more than `presentation_frames_max`.
+    """
+    record, number = shown.record, shown.frame_number
+    count = max(record.instance.number_of_frames, 1)
+    header = read_header(archive, state.instance)
+    subtraction = read_subtraction(header, record.instance.sop_instance_uid, number, count)
+    if subtraction is None:
+        return []
+    numbers = sorted({*subtraction.contrast, *subtraction.mask} - {number})
+    allowed = archive.settings.presentation_frames_max
+    if len(numbers) >= allowed:
+        raise NotAcceptable(f"frame {number} and its mask are {len(numbers) + 1} frames; up to {allowed} are combined")
+    # The decoder has their header by then: it is that of the frame itself.
+    return [replace(read_frame_task(archive, record, each), header=b"") for each in numbers]
