@@ -238,7 +238,7 @@ class Settings(BaseSettings):
         10_000, description="Graphic and text objects of a presentation state that is rendered.", ge=1
     )
     presentation_frames_max: int = Field(
-        64, description="Frames of which one picture of a presentation state is made: contrast and masks.", ge=1
+        64, description="Frames of which one picture of a presentation state is made: masks, what is laid over.", ge=1
     )
     render_cache_bytes: int = Field(256 << 20, description="Rendered thumbnails and videos kept on disk.", ge=0)
     rendition_cache_bytes: int = Field(

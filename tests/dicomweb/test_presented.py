@@ -347,7 +347,7 @@ def test_a_state_whose_images_are_not_here_is_not_found(stored: Store, client: T
 @pytest.mark.parametrize(
     ("says", "status", "words"),
     [
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.11.4"}, 406, "Blending Softcopy Presentation State"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.11.8"}, 406, "Advanced Blending Presentation State"),
         ({"ShutterShape": "BITMAP", "ShutterOverlayGroup": 0x6000}, 406, "shutter of a bitmap"),
         ({"ImageRotation": 45}, 406, "45 degrees"),
         ({"DisplayedAreaSelectionSequence": area((1, 1), (2_000_000, 2))}, 406, "up to 16384"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from filmless.dicom.angiography import Subtraction, is_linear_to_intensity, read_frame_display, read_subtraction
+from filmless.dicom.blending import read_blended_sets
 from filmless.dicom.references import holding, images_in
 from filmless.dicom.scanner import Header
 from filmless.dicom.windowing import Display, Lut, read_palette, read_softcopy_display, read_softcopy_lut
@@ -20,7 +21,8 @@ GRAYSCALE: Final = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOR: Final = "1.2.840.10008.5.1.4.1.1.11.2"
 PSEUDO_COLOR: Final = "1.2.840.10008.5.1.4.1.1.11.3"
 XA_XRF: Final = "1.2.840.10008.5.1.4.1.1.11.5"
-PRESENTABLE: Final = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR, XA_XRF})
+BLENDING: Final = "1.2.840.10008.5.1.4.1.1.11.4"
+PRESENTABLE: Final = frozenset({GRAYSCALE, COLOR, PSEUDO_COLOR, BLENDING, XA_XRF})
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
@@ -133,12 +135,12 @@ def read_presentation_state(
     rotation = state.integer(0x00700042) or 0
     if rotation % 90:
         raise NotAcceptable(f"the presentation state rotates by {rotation} degrees; only quarter turns are known")
-    area = next(items(0x0070005A), None)
+    area, source = next(items(0x0070005A), None), _source(state)
     subtraction = read_subtraction(state, sop_instance_uid, frame_number, number_of_frames)
     return PresentationState(
         display=read_softcopy_display(
-            state,
-            next(items(0x00283110), None),
+            source,
+            next(holding(source, 0x00283110, sop_instance_uid, frame_number), None),
             image,
             mask_share=1 - subtraction.mask_share_kept if subtraction else 0.0,
             log_lut=subtraction.log_lut_of(frame_number) if subtraction else None,
@@ -158,8 +160,18 @@ def read_presentation_state(
 
 
 def presented_images(state: Header) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """List the images that a state is for, with their frames; none named means all (C.11.11)."""
-    return images_in(state)
+    """List the images that a state is for, with their frames; none named means all: of a blend those that lie below.
+
+    Raises
+    ------
+    NotAcceptable: a blending state does not say which they are.
+    """
+    return images_in(_source(state))
+
+
+def _source(state: Header) -> Header:
+    """Give what says of which images a state is, and how they are windowed: of a blend an item (C.11.11, C.11.14)."""
+    return read_blended_sets(state).underlying if state.text(0x00080016) == BLENDING else state
 
 
 def _area(item: Header) -> Area | None:

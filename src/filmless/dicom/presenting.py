@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from filmless.dicom.blending import Layer, blend
 from filmless.dicom.faces import Faces, draw_line, faces_in, han_of, width_of
 from filmless.dicom.presentation_state import Area, Plane, Point, PresentationState, Shape, Shutter, Units, Words
 from filmless.dicom.rendering import SIDE_MAX, resize
@@ -29,6 +30,7 @@ def present(
     state: PresentationState,
     *,
     others: Mapping[int, NDArray[Any]] | None = None,
+    layer: Layer | None = None,
     fit: tuple[int, int] | None = None,
     faces: Faces | None = None,
 ) -> NDArray[Any]:
@@ -38,6 +40,7 @@ def present(
     ----------
     pixels : shape (rows, columns), stored values; or (rows, columns, 3) of RGB.
     others : frames of the same image by their number, of which a mask is made; the frame itself may be among them.
+    layer : what is laid over the frame before anything is drawn.
     fit : width and height in which the picture is to fit; without it a pixel of the image is one of the picture, times
         the magnification of the state.
     faces : in which its words are written; without them in Pillow's own.
@@ -52,6 +55,8 @@ def present(
     """
     shown = _through_presentation_lut(_to_grey(pixels, state, others or {}), state)
     rows, columns = shown.shape[:2]
+    if layer is not None:
+        shown = _under(shown, layer)
     if state.shutter is not None:
         shown = _shut(shown, state.shutter)
     area = state.area or Area(1, 1, shown.shape[1], shown.shape[0])
@@ -86,6 +91,17 @@ def _through_presentation_lut(shown: NDArray[Any], state: PresentationState) -> 
     if state.presentation_lut is not None:
         return np.asarray(_levels(state.presentation_lut)[shown])
     return np.invert(shown) if state.is_inverse else shown
+
+
+def _under(shown: NDArray[Any], layer: Layer) -> NDArray[Any]:
+    """Lay what is superimposed, through its window and its palette, over a frame (PS3.4 N.2.4)."""
+    import numpy as np
+
+    window = replace(layer.blend.display, slope=1.0, intercept=0.0, modality_lut=None, palette=None)
+    levels = to_display(layer.values, window)
+    above = np.stack([_levels(each)[levels] for each in layer.blend.palette], axis=-1)
+    below = shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=2)
+    return blend(below, above, layer.is_there, layer.blend.opacity)
 
 
 def _levels(lut: Lut) -> NDArray[Any]:

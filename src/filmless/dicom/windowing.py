@@ -75,7 +75,7 @@ def read_display(header: Header, frame_number: int = 1) -> Display:
         windows=_windows(voi),
         voi_luts=tuple(_luts(voi, 0x00283010, is_signed=is_signed)),
         palette=_palette(header, is_signed=is_signed) if photometric == "PALETTE COLOR" else None,
-        padding=_padding(header, is_signed=is_signed),
+        padding=read_padding(header),
     )
 
 
@@ -259,7 +259,9 @@ def _expand(segments: list[int], *, is_bytes: bool) -> list[int]:
     return out[:_TABLE_MAX]
 
 
-def _padding(header: Header, *, is_signed: bool) -> tuple[int, int] | None:
+def read_padding(header: Header) -> tuple[int, int] | None:
+    """Read the least and the largest stored value that stand for no image (PS3.3 C.7.5.1.1.2)."""
+    is_signed = header.integer(0x00280103) == 1
     if 0x00280120 not in header:
         return None
     words = [_words(header, tag)[:1] for tag in (0x00280120, 0x00280121) if tag in header]

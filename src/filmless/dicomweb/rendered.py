@@ -45,7 +45,7 @@ from filmless.retrieve.instances import (
     instance_path,
 )
 from filmless.retrieve.opening import open_study, require
-from filmless.retrieve.presented import presented_frames, render_presented
+from filmless.retrieve.presented import open_state, presented_frames, render_presented
 from filmless.retrieve.rendered import (
     Look,
     draw_sheet,
@@ -150,8 +150,9 @@ def _presented(
     archive: Archive, principal: Principal, state: InstanceRecord, request: Request, ranges: list[MediaRange]
 ) -> Answer:
     """Answer with the images of a presentation state as it shows them: the middle one, or all as GIF or in parts."""
-    frames = presented_frames(archive, principal, state)
-    for study in {each.record.instance.study_instance_uid for each in frames}:
+    opened = open_state(archive, principal, state)
+    frames = presented_frames(archive, principal, opened)
+    for study in {each.instance.study_instance_uid for each in (*opened.records, *(each.record for each in frames))}:
         require(principal, Action.VIEW, study)
         open_study(archive, principal, study)
     wanted = _choice(ranges, count=1)
@@ -160,12 +161,13 @@ def _presented(
     if look.window is not None:
         raise Refused("a presentation state has its own window: the parameter is not for it")
     frames = frames if wanted.is_multipart or wanted.media_type == GIF else [frames[len(frames) // 2]]
-    blobs = hashlib.sha256("".join(each.record.instance.blob for each in frames).encode()).hexdigest()[:16]
+    read = [*(each.record for each in frames), *opened.records]
+    blobs = hashlib.sha256("".join(each.instance.blob for each in read).encode()).hexdigest()[:16]
     etag = f'{_etag(state.instance, request, wanted)[:-1]}-{blobs}"'
     headers: Headers = [("Cache-Control", REVALIDATE), ("ETag", etag), ("Vary", "Accept"), *annotation_warning(request)]
     if is_fresh(request, etag):
         return not_modified(headers)
-    pictures = ((each.record.instance, render_presented(archive, state, each, look)) for each in frames)
+    pictures = ((each.record.instance, render_presented(archive, opened, each, look)) for each in frames)
     if wanted.is_multipart:
         return _parts(request, archive, headers, pictures, look)
     headers.insert(0, ("Content-Type", look.media_type))

@@ -27,10 +27,9 @@ from filmless.dicomweb.retrieve import one_instance
 from filmless.dicomweb.videos import answer_video
 from filmless.errors import NotAcceptable, NotFound, Refused
 from filmless.retrieve.cine import cine_frames, render_gif
-from filmless.retrieve.frames import read_header
 from filmless.retrieve.instances import InstanceRecord, get_record
 from filmless.retrieve.opening import open_study, require
-from filmless.retrieve.presented import presented_frame, render_presented
+from filmless.retrieve.presented import open_state, presented_frame, render_presented
 from filmless.retrieve.rendered import Look, is_image, middle_frame, render_frame
 from filmless.retrieve.videos import is_video
 
@@ -71,7 +70,7 @@ def _answer(archive: Archive, principal: Principal, request: Request) -> Answer:
     ranges = _ranges(given.get("contenttype", ""), record, has_state=bool(given.get("presentationuid")))
     if given.get("presentationuid"):
         open_study(archive, principal, study)
-        return _presented(archive, record, request, given, ranges)
+        return _presented(archive, principal, record, request, given, ranges)
     if _wants_instance(ranges):
         require(principal, Action.RETRIEVE, study)
         open_study(archive, principal, study, Action.RETRIEVE)
@@ -126,7 +125,12 @@ def _picture(
 
 
 def _presented(
-    archive: Archive, record: InstanceRecord, request: Request, given: dict[str, str], ranges: list[MediaRange]
+    archive: Archive,
+    principal: Principal,
+    record: InstanceRecord,
+    request: Request,
+    given: dict[str, str],
+    ranges: list[MediaRange],
 ) -> Answer:
     """Answer with one frame as a presentation state shows it (PS3.18 9.1.2.2.11)."""
     for name in _WITH_A_STATE:
@@ -135,13 +139,16 @@ def _presented(
                 f"a presentation state has its own window and area: {name} is not given beside presentationUID"
             )
     study, series, uid = (_uid(given, name) for name in ("studyUID", "presentationSeriesUID", "presentationUID"))
-    state = get_record(archive, study, series, uid)
+    state = open_state(archive, principal, get_record(archive, study, series, uid))
+    for other in {each.instance.study_instance_uid for each in state.records}:
+        open_study(archive, principal, other)
     media_type = next((kind for wanted in ranges for kind in MEDIA_TYPES if wanted.takes(kind)), None)
     if media_type is None or not is_image(record.instance):
         raise NotAcceptable(f"an image with a presentation state is given as {', '.join(MEDIA_TYPES)}")
     number = _whole(given, "frameNumber", 1, max(record.instance.number_of_frames, 1))
-    shown = presented_frame(read_header(archive, state.instance), record, number)
-    asked = hashlib.sha256(f"{request.query_params}{state.instance.blob}".encode()).hexdigest()[:16]
+    shown = presented_frame(state, record, number)
+    blobs = "".join(each.instance.blob for each in (state.record, *state.records))
+    asked = hashlib.sha256(f"{request.query_params}{blobs}".encode()).hexdigest()[:16]
     etag = f'"{record.instance.blob[:32]}-{asked}"'
     headers: Headers = [("Content-Type", media_type), ("Cache-Control", PRIVATE), ("ETag", etag)]
     if is_fresh(request, etag):

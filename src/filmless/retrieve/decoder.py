@@ -24,6 +24,7 @@ from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE, JPEG_BASELINE
 from filmless.errors import FilmlessError, Refused
 
 if TYPE_CHECKING:
+    from filmless.dicom.blending import Layer
     from filmless.retrieve.cutting import Cut
     from filmless.retrieve.filming import Film
 
@@ -167,8 +168,9 @@ class Tasks:
         from filmless.dicom.presenting import present
 
         data, state, rest = parts[0], parts[1], parts[2:]
+        state_header = scan(bytes(state), transfer_syntax_uid=task["state_syntax"])
         read = read_presentation_state(
-            scan(bytes(state), transfer_syntax_uid=task["state_syntax"]),
+            state_header,
             header,
             task["sop_instance_uid"],
             task["frame_number"],
@@ -176,12 +178,36 @@ class Tasks:
             marks_max=task["marks_max"],
         )
         pixels = self._frame(header, data, task).pixels
-        others = {task["frame_number"]: pixels}
-        for words, of_frame, frame in zip(task["others"], rest[::2], rest[1::2], strict=True):
-            others[words["frame_number"]] = self._frame(self._header(words, of_frame), frame, words).pixels
+        others, layer = {task["frame_number"]: pixels}, None
+        if task["layer"]:
+            layer = self._layer(state_header, rest, task, pixels.shape[:2])
+        else:
+            for words, of_frame, frame in zip(task["others"], rest[::2], rest[1::2], strict=True):
+                others[words["frame_number"]] = self._frame(self._header(words, of_frame), frame, words).pixels
         fit = (task["fit"][0], task["fit"][1]) if task["fit"] else None
-        shown = present(pixels, read, others=others, fit=fit, faces=faces_in(task["faces"]))
+        shown = present(pixels, read, others=others, layer=layer, fit=fit, faces=faces_in(task["faces"]))
         return _picture(shown, task, header, data)
+
+    def _layer(
+        self, state: Header, parts: list[memoryview], task: dict[str, Any], size: tuple[int, int]
+    ) -> Layer | None:
+        """Interpolate the frames that lie over another one at its pixels; None where there are none."""
+        import numpy as np
+
+        from filmless.dicom.blending import Layer, read_blend, resample, values_of
+
+        where, how, values = task["layer"], None, []
+        for uid, words, of_frame, frame in zip(where["uids"], task["others"], parts[::2], parts[1::2], strict=True):
+            header = self._header(words, of_frame)
+            how = how or read_blend(state, header, uid, words["frame_number"])
+            values.append(values_of(self._frame(header, frame, words).pixels, header, how.display))
+        if how is None:
+            return None
+        mapped = np.array(where["mapped"])
+        found, is_there = resample(
+            np.stack(values), where["depths"], mapped, size, (where["ends"][0], where["ends"][1])
+        )
+        return Layer(found, is_there, how)
 
     def _filmed(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
         """Begin a video, add a picture to it, or end it: three tasks of one lease."""
