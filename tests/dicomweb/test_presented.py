@@ -426,6 +426,27 @@ def test_each_frame_has_its_overlay(stored: Store, client: TestClient) -> None:
         assert np.array_equal(shown(client, ds), np.where(laid(planes[number - 1], 1, 1), 200, VALUES))
 
 
+@pytest.mark.parametrize("position", [9, 15])
+def test_an_overlay_in_the_unused_bits_of_the_pixels_is_drawn(position: int, stored: Store, client: TestClient) -> None:
+    where = np.random.default_rng(3).random(VALUES.shape) < 0.3
+    image = picture(VALUES | where.astype(np.uint16) << position)
+    for tag, vr, value in (
+        (0x60000010, "US", ROWS), (0x60000011, "US", COLUMNS), (0x60000040, "CS", "G"), (0x60000050, "SS", [1, 1]),
+        (0x60000100, "US", 16), (0x60000102, "US", position),
+    ):  # fmt: skip
+        image.add_new(tag, vr, value)
+    ds = stored(activated(state(stored(image))))
+    assert np.array_equal(shown(client, ds), np.where(where, 200, VALUES))
+
+
+def test_an_overlay_in_bits_that_hold_values_is_406(stored: Store, client: TestClient) -> None:
+    image = picture()
+    image.add_new(0x60000100, "US", 16)
+    image.add_new(0x60000102, "US", 7)
+    answer = client.get(address(stored(activated(state(stored(image))))) + "/rendered")
+    assert (answer.status_code, "Overlay Bit Position is 7; bits 8 to 15" in answer.json()["detail"]) == (406, True)
+
+
 def test_a_shutter_of_a_bitmap_covers_what_it_sets(stored: Store, client: TestClient) -> None:
     says = {"ShutterShape": "BITMAP", "ShutterOverlayGroup": 0x6002, "ShutterPresentationValue": 0x4000}
     ds = stored(overlay(state(stored(picture()), **says), 0x6002))
@@ -439,6 +460,41 @@ def test_a_compound_graphic_is_drawn_by_the_simple_ones_in_its_place(stored: Sto
     made.CompoundGraphicSequence = Sequence([item(CompoundGraphicInstanceID=7, CompoundGraphicType="RULER")])
     ds = pair(stored, GraphicAnnotationSequence=Sequence([made]))
     assert (shown(client, ds)[2, 2:10] == 255).all()
+
+
+def compound(kind: str, *points: float, **says: Any) -> Dataset:
+    """An item of Graphic Annotation Sequence with a compound graphic and nothing in its place."""
+    made = item(GraphicLayer="MARKS")
+    graphic = item(
+        CompoundGraphicInstanceID=1, CompoundGraphicType=kind, CompoundGraphicUnits="PIXEL", GraphicDimensions=2,
+        NumberOfGraphicPoints=len(points) // 2, GraphicData=list(points), **says,
+    )  # fmt: skip
+    made.CompoundGraphicSequence = Sequence([graphic])
+    return made
+
+
+@pytest.mark.parametrize(
+    ("graphic", "alike"),
+    [
+        (compound("RECTANGLE", 10.5, 5.5, 30.5, 25.5), [shape("POLYLINE", *CORNERS)]),
+        (
+            compound("RECTANGLE", 20.5, 5.5, 40.5, 15.5, RotationAngle=90.0, RotationPoint=[30.5, 20.5]),
+            [shape("POLYLINE", 15.5, 10.5, 25.5, 10.5, 25.5, 30.5, 15.5, 30.5, 15.5, 10.5)],
+        ),
+        (compound("ELLIPSE", 10.0, 10.0, 50.0, 30.0), [shape("ELLIPSE", 10, 20, 50, 20, 30, 10, 30, 30)]),
+        (compound("INFINITELINE", 20.5, 12.5, 25.5, 12.5), [shape("POLYLINE", 0.5, 12.5, 59.5, 12.5)]),
+        (
+            compound("MULTILINE", 2.5, 3.5, 9.5, 3.5, 30.5, 5.5, 30.5, 20.5),
+            [shape("POLYLINE", 2.5, 3.5, 9.5, 3.5), shape("POLYLINE", 30.5, 5.5, 30.5, 20.5)],
+        ),
+    ],
+)  # fmt: skip
+def test_a_compound_graphic_alone_is_drawn_where_the_standard_says_how(
+    graphic: Dataset, alike: list[Dataset], stored: Store, client: TestClient
+) -> None:
+    """A turn by 90 degrees about (30.5, 20.5), counterclockwise: what lay right of and above it lies left and above."""
+    found = shown(client, pair(stored, BLACK, GraphicAnnotationSequence=Sequence([graphic]))) > 0
+    assert np.array_equal(found, marked(stored, client, *alike))
 
 
 def test_the_colour_of_an_object_wins_over_that_of_its_layer(stored: Store, client: TestClient) -> None:

@@ -305,6 +305,34 @@ def _decode_native(data: bytes | bytearray | memoryview, form: PixelFormat, skip
     return full.reshape(form.rows, form.columns, 3), "YBR_FULL"
 
 
+def read_overlay_bits(data: bytes | bytearray | memoryview, form: PixelFormat, position: int) -> bytes:
+    """Read an overlay that lies in one bit of each pixel of a native frame, bit 0 being the lowest (PS3.5 8.1.2).
+
+    Returns
+    -------
+    Its bits row by row, the lowest of each byte first, as Overlay Data has them.
+
+    Raises
+    ------
+    Refused: pixels of this form have no such bit, or no bits but their own.
+    """
+    import numpy as np
+
+    if form.transfer_syntax_uid not in NATIVE or form.samples_per_pixel != 1 or form.bits_allocated not in {8, 16, 32}:
+        raise Refused("an overlay lies in the bits of pixels that are compressed, in colour or of one bit")
+    if not form.bits_stored <= position < form.bits_allocated:
+        raise Refused(
+            f"Overlay Bit Position is {position}; bits {form.bits_stored} to {form.bits_allocated - 1} are free"
+        )
+    if len(data) < form.frame_bytes:
+        raise Refused(f"the frame has {len(data)} bytes; {form.frame_bytes} are needed")
+    if _is_swapped(form):
+        data = np.frombuffer(data, ">u2").astype("<u2").tobytes()
+    order = ">" if form.transfer_syntax_uid in _BIG_ENDIAN else "<"
+    words = np.frombuffer(memoryview(data)[: form.frame_bytes], f"{order}u{form.bits_allocated // 8}")
+    return np.packbits((words >> position) & 1, bitorder="little").tobytes()
+
+
 def _inflate(data: bytes | bytearray | memoryview, form: PixelFormat) -> bytes:
     """Inflate a frame of the Deflated Image Frame Compression syntax (PS3.5 A.4.13), never past its length."""
     expected = ceil(form.frame_bits / 8)

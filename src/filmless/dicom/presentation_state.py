@@ -6,7 +6,8 @@ image and frame, in the order of PS3.4 N.2. Not here: what it does to pixels (pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -120,8 +121,13 @@ def read_presentation_state(
     *,
     number_of_frames: int,
     marks_max: int,
+    overlay_bits: Callable[[int], bytes],
 ) -> PresentationState:
     """Read what a state says of one frame (from 1) of an image.
+
+    Parameters
+    ----------
+    overlay_bits : gives the overlay in a bit of the frame's pixels, as Overlay Data has it.
 
     Raises
     ------
@@ -151,7 +157,7 @@ def read_presentation_state(
         is_flipped=(state.text(0x00700041) or "").strip().upper() == "Y",
         area=_area(area) if area is not None else None,
         shutter=_shutter(next(items(0x00189472), state), state),
-        marks=tuple(_marks(state, image, frame_number, items(0x00700001), marks_max)),
+        marks=tuple(_marks(state, image, frame_number, items(0x00700001), marks_max, overlay_bits)),
         palette=read_palette(state) if state.text(0x00080016) == PSEUDO_COLOR else None,
         subtraction=subtraction,
         is_linear=is_linear_to_intensity(image, frame_number),
@@ -217,7 +223,11 @@ def _shutter(shutter: Header, state: Header) -> Shutter | None:
 
 
 def _overlays(
-    state: Header, image: Header, frame_number: int, layers: dict[str, tuple[int, Colour]]
+    state: Header,
+    image: Header,
+    frame_number: int,
+    layers: dict[str, tuple[int, Colour]],
+    overlay_bits: Callable[[int], bytes],
 ) -> Iterator[tuple[int, Plane]]:
     """Read the overlays that the state puts into a layer, from the state, else from the image (C.11.7)."""
     for group in range(0x6000, 0x6020, 2):
@@ -227,10 +237,13 @@ def _overlays(
         order, colour = layers.get(name.strip().upper(), _NO_LAYER)
         source = state if group << 16 | 0x3000 in state else image
         plane = _plane(source, group, frame_number, colour)
+        if plane is None and image.integer(group << 16 | 0x0100) not in (None, 1):
+            # In the bits of the pixels that hold no value: retired, and still found in old images (PS3.5 8.1.2).
+            rows, columns = image.integer(0x00280010) or 0, image.integer(0x00280011) or 0
+            bits = overlay_bits(image.integer(group << 16 | 0x0102) or 0)
+            plane = Plane(bits, rows, columns, (1, 1), colour)
         if plane is not None:
             yield order, plane
-        elif source.integer(group << 16 | 0x0100) not in (None, 1):
-            raise NotAcceptable("the presentation state shows an overlay in the bits of the pixels, not rendered here")
 
 
 def _plane(source: Header, group: int, frame_number: int, colour: Colour) -> Plane | None:
@@ -259,20 +272,26 @@ def _plane(source: Header, group: int, frame_number: int, colour: Colour) -> Pla
 
 
 def _marks(
-    state: Header, image: Header, frame_number: int, annotations: Iterator[Header], marks_max: int
+    state: Header,
+    image: Header,
+    frame_number: int,
+    annotations: Iterator[Header],
+    marks_max: int,
+    overlay_bits: Callable[[int], bytes],
 ) -> Iterator[Mark]:
     layers = _layers(state)
-    found: list[tuple[int, Mark]] = [*_overlays(state, image, frame_number, layers)]
+    found: list[tuple[int, Mark]] = [*_overlays(state, image, frame_number, layers, overlay_bits)]
     for annotation in annotations:
         order, colour = layers.get((annotation.text(0x00700002) or "").strip().upper(), _NO_LAYER)
         shapes = (_shape(item, colour) for item in annotation.items(0x00700009))
         texts = (_words(item, colour) for item in annotation.items(0x00700008))
         found += [(order, mark) for mark in (*shapes, *texts) if mark is not None]
         simple = (*annotation.items(0x00700009), *annotation.items(0x00700008))
+        # Each is to stand there in simple shapes and texts too, which bear its number (C.10.5.1.3.1).
         replaced = {item.integer(_COMPOUND_ID) for item in simple}
-        if any(item.integer(_COMPOUND_ID) not in replaced for item in annotation.items(0x00700209)):
-            # Each is to stand there in simple shapes and texts too, which bear its number (C.10.5.1.3.1).
-            raise NotAcceptable("the presentation state has a compound graphic without the simple ones in its place")
+        for item in annotation.items(0x00700209):
+            if item.integer(_COMPOUND_ID) not in replaced:
+                found += [(order, shape) for shape in compound_shapes(item, _shape_colour(item, colour))]
         if len(found) > marks_max:
             raise NotAcceptable(f"the presentation state has more than {marks_max} graphic and text objects")
     found.sort(key=lambda entry: entry[0])
@@ -309,8 +328,60 @@ def _shape(item: Header, colour: Colour) -> Shape | None:
     if not points or (item.integer(0x00700020) or 2) != 2:
         return None
     is_filled = (item.text(0x00700024) or "").strip().upper() == "Y"
-    colour = _styled(item, 0x00700232, 0x00700251, colour)
-    return Shape(kind, _units(item.text(0x00700005)), points, is_filled, colour)
+    return Shape(kind, _units(item.text(0x00700005)), points, is_filled, _shape_colour(item, colour))
+
+
+def _shape_colour(item: Header, without: Colour) -> Colour:
+    return _styled(item, 0x00700232, 0x00700251, without)
+
+
+def compound_shapes(item: Header, colour: Colour) -> list[Shape]:
+    """Give the shapes of a compound graphic whose drawing the standard prescribes (C.10.5.1.3).
+
+    Raises
+    ------
+    NotAcceptable: it is of another type, or turned or cut open in a way that is not drawn here.
+    """
+    kind = (item.text(0x00700294) or "").strip().upper()
+    flat = item.numbers(0x00700022)
+    points: list[Point] = list(zip(flat[::2], flat[1::2], strict=False))
+    if kind not in {"RECTANGLE", "ELLIPSE", "INFINITELINE", "MULTILINE"} or item.number(0x00700261):
+        what = f"{kind or 'without a type'}{' with a gap' if item.number(0x00700261) else ''}"
+        raise NotAcceptable(
+            f"the presentation state has a compound graphic, {what}, without the simple ones in its place"
+        )
+    if len(points) != 2 and (kind != "MULTILINE" or not points or len(points) % 2):
+        raise NotAcceptable(f"Graphic Data (0070,0022) of a compound graphic, {kind}, has {len(points)} points")
+    units = _units(item.text(0x00700282))
+    is_filled = (item.text(0x00700024) or "").strip().upper() == "Y"
+    (left, top), (right, bottom) = points[:2]
+    lines: list[list[Point]]
+    if kind == "RECTANGLE":
+        lines = [[(left, top), (right, top), (right, bottom), (left, bottom), (left, top)]]
+    elif kind == "ELLIPSE":
+        x, y = (left + right) / 2, (top + bottom) / 2
+        lines = [[(left, y), (right, y), (x, top), (x, bottom)]]
+    else:
+        lines = [points[index : index + 2] for index in range(0, len(points), 2)]
+    turned = _turned(item, units)
+    drawn_as = kind if kind in {"ELLIPSE", "INFINITELINE"} else "POLYLINE"
+    return [Shape(drawn_as, units, tuple(map(turned, line)), is_filled, colour) for line in lines]
+
+
+def _turned(item: Header, units: Units) -> Callable[[Point], Point]:
+    """Give what turns points by Rotation Angle, counterclockwise as seen, about Rotation Point (C.10.5.1.3.2)."""
+    angle, centre = item.number(0x00700230) or 0.0, item.numbers(0x00700273)
+    if angle == 0:
+        return lambda point: point
+    if len(centre) != 2 or units != "PIXEL":
+        raise NotAcceptable("a compound graphic is turned in display units, or without Rotation Point (0070,0273)")
+    cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+
+    def turned(point: Point) -> Point:
+        x, y = point[0] - centre[0], point[1] - centre[1]
+        return centre[0] + x * cosine + y * sine, centre[1] - x * sine + y * cosine
+
+    return turned
 
 
 def _words(item: Header, colour: Colour) -> Words | None:

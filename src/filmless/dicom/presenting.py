@@ -234,6 +234,8 @@ def _drawn(
 
 def _draw_shape(draw: Any, shape: Shape, view: _View, colour: Any) -> None:
     points = [view.place(point, shape.units) for point in _outline(shape)]
+    if shape.kind == "INFINITELINE":
+        points = _across(points[0], points[1], view)
     pixels = [(math.floor(x), math.floor(y)) for x, y in points if abs(x) < 1e6 and abs(y) < 1e6]
     width = max(round(min(view.width, view.height) / 400), 1)
     if shape.kind == "POINT" or len(pixels) == 1:
@@ -245,6 +247,18 @@ def _draw_shape(draw: Any, shape: Shape, view: _View, colour: Any) -> None:
         if shape.is_filled and pixels[0] == pixels[-1] and len(pixels) > 2:
             draw.polygon(pixels, fill=colour)
         draw.line(pixels, fill=colour, width=width, joint="curve" if width > 2 else None)
+
+
+def _across(first: Point, second: Point, view: _View) -> list[Point]:
+    """Extend a line beyond the borders of the picture, about the point of it that is nearest to the middle."""
+    across, down = second[0] - first[0], second[1] - first[1]
+    length = math.hypot(across, down)
+    if length == 0:
+        return []
+    across, down = across / length, down / length
+    along = (view.width / 2 - first[0]) * across + (view.height / 2 - first[1]) * down
+    reach = view.width + view.height
+    return [(first[0] + across * (along + way), first[1] + down * (along + way)) for way in (-reach, reach)]
 
 
 def _outline(shape: Shape) -> list[Point]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from filmless.dicom.compressing import encode_frame, same_samples
-from filmless.dicom.pixels import Frame, PixelFormat, decode_frame, read_format
+from filmless.dicom.pixels import Frame, PixelFormat, decode_frame, read_format, read_overlay_bits
 from filmless.dicom.scanner import Header, scan
 from filmless.dicom.syntaxes import EXPLICIT_LE, IMPLICIT_LE, JPEG_BASELINE
 from filmless.errors import FilmlessError, Refused
@@ -176,6 +176,7 @@ class Tasks:
             task["frame_number"],
             number_of_frames=task["number_of_frames"],
             marks_max=task["marks_max"],
+            overlay_bits=lambda position: read_overlay_bits(data, read_format(header), position),
         )
         pixels = self._frame(header, data, task).pixels
         others, layer = {task["frame_number"]: pixels}, None
