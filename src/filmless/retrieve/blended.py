@@ -55,7 +55,7 @@ def open_superimposed(archive: Archive, principal: Principal, state: Header) -> 
     allowed = archive.settings.cine_frames_max
     if sum(len(numbers) or 1 for numbers in wanted.values()) > allowed:
         raise NotAcceptable(f"the presentation state superimposes more than {allowed} frames")
-    found = []
+    found: list[tuple[InstanceRecord, int, Placement]] = []
     for instance in find_instances(archive, principal, sop_uids=wanted):
         record = find_record(archive, instance.sop_instance_uid)
         if record is None:
