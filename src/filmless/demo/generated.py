@@ -243,7 +243,7 @@ def pet_ct(today: datetime) -> Files:
     suv = phantoms.body_pet()
     grid = phantoms.PET_GRID
     dose_bq, weight_g = 350e6, study.patient.weight_kg * 1000
-    slope = float(suv.max() * dose_bq / weight_g / 32000)
+    slope = float(np.max(suv) * dose_bq / weight_g / 32000)
     for instance, index in enumerate(range(grid.slices - 1, -1, -1), 1):
         ds = study.dataset("PET FDG AC", 3, "PT", PET, instance)
         ds.ImageType = ["ORIGINAL", "PRIMARY"]

@@ -169,7 +169,7 @@ def chest_projection(axis: int) -> NDArray[np.uint16]:
     volume = chest_ct()[:, :330]
     attenuation = np.clip((volume.astype(np.float32) + 1000) / 1000, 0, 3.2)
     path = attenuation.sum(axis=axis) * 0.072
-    image = path[::-1] ** 0.75
+    image = np.asarray(path[::-1] ** 0.75, np.float32)
     size = 1536
     rows = np.linspace(0, image.shape[0] - 1, size)
     columns = np.linspace(0, image.shape[1] - 1, size)
@@ -264,8 +264,8 @@ def fractal(rows: int, columns: int, seed: int, roughness: float = 1.7) -> NDArr
     amplitude = 1 / np.maximum(np.hypot(fy, fx), 1 / max(rows, columns)) ** roughness
     phase = generator.uniform(0, 2 * np.pi, amplitude.shape)
     field = np.fft.irfft2(amplitude * np.exp(1j * phase), s=(rows, columns))
-    field -= field.min()
-    return np.asarray(field / field.max(), np.float32)
+    field -= np.min(field)
+    return np.asarray(field / np.max(field), np.float32)
 
 
 def breast(laterality: str, view: str, rows: int = 1600, columns: int = 1200) -> NDArray[np.uint16]:

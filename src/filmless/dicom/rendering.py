@@ -197,7 +197,7 @@ def _median_cut(colours: NDArray[Any], counts: NDArray[Any]) -> list[NDArray[Any
     serial = 1
     while len(heap) < 256 and heap[0][0] < 0:
         _, _, members = heappop(heap)
-        axis = int(np.ptp(colours[members], axis=0).argmax())
+        axis = int(np.argmax(np.ptp(colours[members], axis=0)))
         order = members[np.argsort(colours[members, axis], kind="stable")]
         running = np.cumsum(counts[order])
         cut = min(max(int(np.searchsorted(running, running[-1] / 2)), 1), len(order) - 1)
