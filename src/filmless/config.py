@@ -216,6 +216,12 @@ class Settings(BaseSettings):
     report_characters_max: int = Field(
         4_000_000, description="Characters of a structured report shown as a page.", ge=1000
     )
+    waveform_samples_max: int = Field(
+        4_000_000, description="Samples of a waveform, of all channels together, in one answer.", ge=1000
+    )
+    waveform_groups_max: int = Field(64, description="Multiplex groups of a waveform that are shown.", ge=1)
+    waveform_channels_max: int = Field(1024, description="Channels of a multiplex group that are shown.", ge=1)
+    waveform_annotations_max: int = Field(10_000, description="Annotations of a waveform that are shown.", ge=1)
     cine_frames_max: int = Field(2000, description="Frames of one picture that moves (GIF, MP4).", ge=2)
     cine_side_max: int = Field(1920, description="Longest side of a video made of frames, in pixels.", ge=16, le=4096)
     cine_bytes_max: int = Field(64 << 20, description="Longest video made of frames.", ge=1 << 16)

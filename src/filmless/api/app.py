@@ -32,6 +32,7 @@ from filmless.api import (
     session,
     studies,
     uploads,
+    waveforms,
     webhooks,
 )
 from filmless.api.openapi import describe
@@ -114,7 +115,7 @@ def create_api(archive: Archive | None) -> FastAPI:
     )
     errors.add_handlers(app)
     studied = (studies, deletions, uploads, objects, marks)
-    in_viewer = (hanging, openings, preferences)
+    in_viewer = (hanging, openings, preferences, waveforms)
     for room in (session, *studied, events, changes, people, peers, operation, health, webhooks, audit, *in_viewer):
         app.include_router(room.router)
     if archive is not None:

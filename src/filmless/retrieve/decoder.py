@@ -91,6 +91,8 @@ class Tasks:
         name = task["task"]
         if name == "sheet":
             return self._sheet(task)
+        if name == "strip":
+            return _strip(task, parts[0])
         if name == "typeset":
             from filmless.dicom.report_pdf import to_pdf
 
@@ -249,6 +251,16 @@ class Tasks:
         side = task["side"]
         sheet = resize(draw_sheet(task["label"]), side, side)
         return {}, encode_picture(sheet, task["media_type"], quality=task["quality"])
+
+
+def _strip(task: dict[str, Any], samples: memoryview) -> tuple[dict[str, Any], bytes]:
+    import numpy as np
+
+    from filmless.dicom.rendering import encode_picture
+    from filmless.dicom.waveform_picture import draw_strip
+
+    drawn = draw_strip(np.frombuffer(samples, np.float32), task["per_mv"], task["duration_s"], task["side"])
+    return {}, encode_picture(drawn, task["media_type"], quality=task["quality"])
 
 
 def _picture(shown: Any, task: dict[str, Any], header: Header, data: memoryview) -> tuple[dict[str, Any], bytes]:

@@ -20,6 +20,7 @@ from filmless.errors import NotAcceptable, NotFound
 from filmless.retrieve.decoding import decoders
 from filmless.retrieve.frames import has_cut_frame, run_on_frame
 from filmless.retrieve.instances import InstanceRecord, StoredInstance, find_record
+from filmless.retrieve.waveforms import read_strip
 
 SHEET_SIDE: Final = 512
 
@@ -101,8 +102,7 @@ def faces_folder() -> str | None:
 
 def draw_sheet(archive: Archive, instance: StoredInstance, look: Look, side: int = SHEET_SIDE) -> bytes:
     """Draw the sheet that stands for an instance without frames, labelled by what it is."""
-    if look.viewport is not None:
-        side = max(min(look.viewport.width, look.viewport.height, SHEET_SIDE), 16)
+    side = _side(look, side)
     task = {
         "task": "sheet",
         "label": _LABELS.get(instance.sop_class_uid) or instance.modality or "DICOM",
@@ -113,8 +113,25 @@ def draw_sheet(archive: Archive, instance: StoredInstance, look: Look, side: int
     return bytes(decoders(archive).run(task, [])[1])
 
 
+def _side(look: Look, side: int) -> int:
+    if look.viewport is None:
+        return side
+    return max(min(look.viewport.width, look.viewport.height, SHEET_SIDE), 16)
+
+
+def _draw_strip(archive: Archive, instance: StoredInstance, look: Look) -> bytes | None:
+    """Draw the beginning of a waveform; None when there is none to draw."""
+    strip = read_strip(archive, instance)
+    if strip is None:
+        return None
+    samples = strip.pop("samples")
+    task = {"task": "strip", **strip, "side": _side(look, SHEET_SIDE)}
+    task |= {"media_type": look.media_type, "quality": look.quality}
+    return bytes(decoders(archive).run(task, [samples])[1])
+
+
 def render_any(archive: Archive, record: InstanceRecord, look: Look, frame_number: int | None = None) -> bytes:
-    """Draw one picture of an instance, whatever it is: a frame (the middle one unless named), or a sheet."""
+    """Draw one picture of an instance, whatever it is: a frame (the middle one unless named), a strip, a sheet."""
     instance = record.instance
     if is_image(instance):
         try:
@@ -122,7 +139,7 @@ def render_any(archive: Archive, record: InstanceRecord, look: Look, frame_numbe
         except NotAcceptable:
             if frame_number is not None:
                 raise
-    return draw_sheet(archive, instance, look)
+    return _draw_strip(archive, instance, look) or draw_sheet(archive, instance, look)
 
 
 def get_representative(

@@ -883,6 +883,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/studies/{studyInstanceUid}/series/{seriesInstanceUid}/instances/{sopInstanceUid}/waveform": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Waveform
+         * @description Say what the channels of a waveform object are, and what was measured on them.
+         */
+        get: operations["getWaveform"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/studies/{studyInstanceUid}/series/{seriesInstanceUid}/instances/{sopInstanceUid}/waveform/{groupNumber}/samples": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Waveform Samples
+         * @description Give samples of a multiplex group in their units: 32-bit floats, little endian, channel after channel.
+         */
+        get: operations["getWaveformSamples"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/studies/{studyInstanceUid}/zip": {
         parameters: {
             query?: never;
@@ -2147,6 +2187,70 @@ export interface components {
         /** @description All people. */
         Users: {
             items: components["schemas"]["User"][];
+        };
+        /** @description A waveform object without its samples. */
+        Waveform: {
+            annotations: components["schemas"]["WaveformAnnotation"][];
+            groups: components["schemas"]["WaveformGroup"][];
+            /** @description Whether there is more than the limits of this server let through. */
+            isCut: boolean;
+            /** @description Most samples, of all channels together, in one answer. */
+            samplesMax: number;
+        };
+        /** @description What was measured or stated. A channel is the numbers of group and channel; channel 0 is all of the group. */
+        WaveformAnnotation: {
+            channels: [
+                number,
+                number
+            ][];
+            code: components["schemas"]["WaveformCode"] | null;
+            /** @description Annotations of one number belong together. */
+            groupNumber: number | null;
+            name: components["schemas"]["WaveformCode"] | null;
+            rangeType: string;
+            text: string;
+            /** @description From the first sample of the group. */
+            timesS: number[];
+            unit: components["schemas"]["WaveformCode"] | null;
+            value: number | null;
+        };
+        /** @description One channel. Its samples are given in `unit`, sensitivity, correction and baseline applied. */
+        WaveformChannel: {
+            baseline: number;
+            bitsStored: number | null;
+            correction: number;
+            filterHighHz: number | null;
+            filterLowHz: number | null;
+            label: string;
+            modifiers: string[];
+            notchHz: number | null;
+            number: number;
+            /** @description Null: the samples have no units. */
+            sensitivity: number | null;
+            skewS: number;
+            source: components["schemas"]["WaveformCode"] | null;
+            unit: components["schemas"]["WaveformCode"] | null;
+        };
+        /** @description A coded concept (PS3.3 8.8). */
+        WaveformCode: {
+            meaning: string;
+            scheme: string;
+            value: string;
+        };
+        /** @description A multiplex group: channels that were sampled together. */
+        WaveformGroup: {
+            channels: components["schemas"]["WaveformChannel"][];
+            label: string;
+            number: number;
+            /** @description Of the samples; `channels` may describe more or fewer. */
+            numberOfChannels: number;
+            /** @description Of each channel. */
+            numberOfSamples: number;
+            offsetS: number;
+            originality: string;
+            samplingFrequencyHz: number;
+            /** @description When the trigger was, from the first sample. */
+            triggerS: number | null;
         };
         /** @description A receiver of events and how its deliveries go. `names` is null when it is told of every event. */
         Webhook: {
@@ -6514,6 +6618,186 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Tag"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getWaveform: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+                seriesInstanceUid: string;
+                sopInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Waveform"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getWaveformSamples: {
+        parameters: {
+            query?: {
+                /** @description Index of the first sample, from 0. */
+                first?: number;
+                /** @description Samples of each channel. */
+                count?: number;
+            };
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+                seriesInstanceUid: string;
+                sopInstanceUid: string;
+                groupNumber: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
                 };
             };
             /** @description Bad Request */

@@ -4,6 +4,9 @@ import { nameInOneLine } from '@/lib/names';
 import { text } from '../data/dicomJson';
 import { type Frame, readPatientAndStudy } from '../data/frames';
 
+/** What words are written about: a frame, or the instance of a waveform. */
+export type Pictured = Pick<Frame, 'instance' | 'frameNumber'>;
+
 export type Identity = 'patient' | 'none';
 
 export interface Captions {
@@ -19,7 +22,7 @@ const FILE_NAME_MAX = 120;
  * neither, nor what somebody typed as a description, where names turn up.
  */
 export function captionsOf(
-  frame: Frame,
+  frame: Pictured,
   identity: Identity,
   place: { position: string; window: string; warning: string },
   locale: string,
@@ -55,7 +58,7 @@ export function pixelsMayName(frame: Frame): 'yes' | 'perhaps' | 'no' {
 }
 
 /** A name that every system takes: letters and digits of any script, joined by one dash. */
-export function fileNameOf(frame: Frame, identity: Identity, extension: string): string {
+export function fileNameOf(frame: Pictured, identity: Identity, extension: string): string {
   const { dataset } = frame.instance;
   const study = readPatientAndStudy(dataset);
   const parts =

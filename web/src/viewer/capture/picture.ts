@@ -1,13 +1,14 @@
 /** A viewport as a PNG file: the picture, what is drawn on it, and words that say whose it is, or that nobody does. */
 import { saveFile } from '@/lib/saveFile';
 import i18next from 'i18next';
-import type { Frame } from '../data/frames';
+import type { Frame, Instance } from '../data/frames';
 import { texts } from '../data/dicomJson';
-import { edgeLetters } from '../data/orientation';
+import { edgeLetters, type Size } from '../data/orientation';
 import { textNow } from '../i18n';
 import { displaySetOf, type PaneId, stackOf, useViewer } from '../state/store';
 import { tell } from '../tools/spatial';
 import { windowText } from '../ui/Overlay';
+import { shownWaveforms } from '../waveform/shown';
 import { type Captions, captionsOf, fileNameOf, type Identity, pixelsMayName } from './captions';
 
 const MARGIN = 12;
@@ -59,7 +60,7 @@ async function drawLayers(context: CanvasRenderingContext2D, pane: HTMLElement):
 
 function drawWords(
   context: CanvasRenderingContext2D,
-  { width, height }: DOMRect,
+  { width, height }: Size,
   { topLeft, topRight, bottomLeft }: Captions,
   letters: ReturnType<typeof edgeLetters>,
 ): void {
@@ -87,14 +88,79 @@ function drawWords(
   write(letters.right, width - MARGIN, height / 2, 'right', '#f3d58f');
 }
 
+/** A picture in the making, at the resolution of the screen. */
+function blank({ width, height }: Size): {
+  canvas: HTMLCanvasElement;
+  context: CanvasRenderingContext2D | null;
+} {
+  const ratio = window.devicePixelRatio || 1;
+  const canvas = document.createElement('canvas');
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext('2d');
+  context?.scale(ratio, ratio);
+  if (context) context.fillStyle = '#000000';
+  context?.fillRect(0, 0, width, height);
+  return { canvas, context };
+}
+
+async function keep(canvas: HTMLCanvasElement, name: string): Promise<boolean> {
+  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
+  if (blob) saveFile(name, blob);
+  else tell({ text: 'capture.noImage' });
+  return blob !== null;
+}
+
+/** Saves the whole paper of a waveform; the words stand above and below it, since traces are everywhere on it. */
+async function saveWaveform(id: PaneId, instance: Instance, identity: Identity): Promise<void> {
+  const paper = document.querySelector<HTMLCanvasElement>(`canvas[data-waveform="${id}"]`);
+  const shown = shownWaveforms.get(id);
+  if (!paper || !shown?.isWhole) {
+    tell({ text: 'capture.noImage' });
+    return;
+  }
+  const { sheet, scale, traces } = shown;
+  const fromS = sheet.cells[0]?.fromS ?? 0;
+  const gain = traces.find(({ unit }) => unit === 'mV')?.mmPerUnit;
+  const pictured = { instance, frameNumber: 1 };
+  const captions = captionsOf(
+    pictured,
+    identity,
+    {
+      position: `${fromS.toFixed(1)}–${(fromS + sheet.pageS).toFixed(1)} s`,
+      window: [`${Number(scale.mmPerS.toPrecision(3))} mm/s`, gain === undefined ? '' : `${gain} mm/mV`]
+        .filter(Boolean)
+        .join(', '),
+      warning: textNow('capture.notDiagnostic'),
+    },
+    i18next.resolvedLanguage ?? 'en',
+  );
+  const heightOf = (lines: number): number => (lines === 0 ? 0 : 2 * MARGIN + lines * FONT_PX * LINE);
+  const above = heightOf(Math.max(captions.topLeft.length, captions.topRight.length));
+  const size = {
+    width: sheet.width,
+    height: above + sheet.height + heightOf(captions.bottomLeft.length),
+  };
+  const { canvas, context } = blank(size);
+  if (!context) return;
+  context.drawImage(paper, 0, above, sheet.width, sheet.height);
+  drawWords(context, size, captions, null);
+  if (await keep(canvas, fileNameOf(pictured, identity, 'png'))) tell(null);
+}
+
 /** Saves what a viewport shows; says why when it cannot, or when the pixels themselves may name the patient. */
 export async function savePicture(id: PaneId, identity: Identity): Promise<void> {
   const state = useViewer.getState();
+  const set = displaySetOf(state, id);
+  if (set?.kind === 'object' && set.object === 'waveform') {
+    await saveWaveform(id, set.representative, identity);
+    return;
+  }
   const frame = shownFrame(id);
   const stack = stackOf(state, id);
   const pane = document.querySelector<HTMLElement>(`[data-pane="${id}"]`);
   if (!frame || !stack || !pane) {
-    tell({ text: displaySetOf(state, id) ? 'capture.noImage' : 'capture.empty' });
+    tell({ text: set ? 'capture.noImage' : 'capture.empty' });
     return;
   }
   const mayName = identity === 'none' ? pixelsMayName(frame) : 'no';
@@ -104,15 +170,8 @@ export async function savePicture(id: PaneId, identity: Identity): Promise<void>
   }
   const { presentation, shownVoi, shown } = state.panes[id];
   const box = pane.getBoundingClientRect();
-  const ratio = window.devicePixelRatio || 1;
-  const canvas = document.createElement('canvas');
-  canvas.width = Math.round(box.width * ratio);
-  canvas.height = Math.round(box.height * ratio);
-  const context = canvas.getContext('2d');
+  const { canvas, context } = blank(box);
   if (!context) return;
-  context.scale(ratio, ratio);
-  context.fillStyle = '#000000';
-  context.fillRect(0, 0, box.width, box.height);
   await drawLayers(context, pane);
   const captions = captionsOf(
     frame,
@@ -130,11 +189,6 @@ export async function savePicture(id: PaneId, identity: Identity): Promise<void>
     presentation.orientation,
   );
   drawWords(context, box, captions, letters);
-  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
-  if (!blob) {
-    tell({ text: 'capture.noImage' });
-    return;
-  }
-  saveFile(fileNameOf(frame, identity, 'png'), blob);
-  tell(mayName === 'perhaps' ? { text: 'capture.perhapsBurnedIn' } : null);
+  if (await keep(canvas, fileNameOf(frame, identity, 'png')))
+    tell(mayName === 'perhaps' ? { text: 'capture.perhapsBurnedIn' } : null);
 }

@@ -39,6 +39,7 @@ export function renderedOf(displaySet: ObjectDisplaySet): Rendered | null {
 
 /** Whether a viewport has something to show of it: a study without images opens with the first such object. */
 export const isReadable = (displaySet: ObjectDisplaySet): boolean => {
+  if (displaySet.object === 'waveform') return true;
   const rendered = renderedOf(displaySet);
   return rendered !== null && rendered.kind !== 'file' && rendered.kind !== 'picture';
 };

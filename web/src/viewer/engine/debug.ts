@@ -27,6 +27,7 @@ import { useKeeping } from '../tools/annotations/keeping';
 import { useRendering } from '../rendering/state';
 import { useSpace } from '../state/space';
 import { linesOf, uptakeAt } from '../ui/SpaceLayer';
+import { shownWaveforms } from '../waveform/shown';
 import type { SuvKind } from '../data/suv';
 import { cacheBytes, limitCache } from './cornerstone';
 import { pointAt, setSlab } from './planes';
@@ -170,6 +171,8 @@ const api = {
       }
     );
   },
+  /** The paper of the waveform in a viewport: its cells, scales, caliper. */
+  waveform: (id: PaneId) => shownWaveforms.get(id) ?? null,
   get timings() {
     return timings();
   },

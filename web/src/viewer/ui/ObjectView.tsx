@@ -1,19 +1,29 @@
 import { Button, Loader } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { ExternalLink } from 'lucide-react';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { renderedType } from '../data/dicomweb';
 import type { ObjectDisplaySet } from '../data/displaySets';
 import { asFailure } from '../data/errors';
 import { type Rendered, renderedOf } from '../data/rendered';
 import { useTexts } from '../i18n';
+import type { PaneId } from '../state/layout';
 import { useViewer } from '../state/store';
 import { FailureText } from './FailureText';
 import { ObjectCard } from './ObjectCard';
 import classes from './ObjectView.module.css';
 
-/** An object without a stack of images, in place: a report or document in a frame, a video as a video. */
-export function ObjectView({ displaySet }: { displaySet: ObjectDisplaySet }) {
+/** What draws waveforms comes with the first. */
+const WaveformView = lazy(() => import('../waveform/WaveformView'));
+
+/** An object without a stack of images, in place: a report or document in a frame, a video as a video, an ECG on paper. */
+export function ObjectView({ id, displaySet }: { id: PaneId; displaySet: ObjectDisplaySet }) {
+  if (displaySet.object === 'waveform')
+    return (
+      <Suspense>
+        <WaveformView id={id} displaySet={displaySet} />
+      </Suspense>
+    );
   const rendered = renderedOf(displaySet);
   if (!rendered) return <ObjectCard displaySet={displaySet} />;
   if (rendered.kind === 'file') return <ObjectCard displaySet={displaySet} fileUrl={rendered.url} />;

@@ -210,7 +210,7 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
         </>
       )}
       <StudyRibbon id={id} />
-      {displaySet?.kind === 'object' && <ObjectView displaySet={displaySet} />}
+      {displaySet?.kind === 'object' && <ObjectView id={id} displaySet={displaySet} />}
       {status.kind === 'failed' && (
         <FailureText
           failure={status.failure}

@@ -49,6 +49,7 @@ function DisplaySetItem({ displaySet, isNarrow }: { displaySet: DisplaySet; isNa
   const loaded = useViewer((state) => state.loaded[displaySet.id] ?? 0);
   const { representative: instance } = displaySet;
   const isStack = displaySet.kind === 'stack';
+  const hasPicture = isStack || displaySet.object === 'waveform';
   const count = isStack ? displaySet.frames.length : 1;
   const counted = isStack
     ? t(displaySet.isMultiFrame ? 'strip.frames' : 'strip.images', { count })
@@ -75,7 +76,7 @@ function DisplaySetItem({ displaySet, isNarrow }: { displaySet: DisplaySet; isNa
       >
         <Thumbnail
           url={
-            isStack
+            hasPicture
               ? instanceThumbnailUrl(
                   instance.studyInstanceUid,
                   instance.seriesInstanceUid,
@@ -83,7 +84,7 @@ function DisplaySetItem({ displaySet, isNarrow }: { displaySet: DisplaySet; isNa
                 )
               : null
           }
-          isObject={!isStack}
+          isObject={!hasPicture}
         />
         <Caption
           number={displaySet.seriesNumber}
