@@ -401,6 +401,12 @@ class Settings(BaseSettings):
         1000, description="Most recent studies that are looked at to try a hanging protocol.", ge=1
     )
     hanging_protocols_max: int = Field(100, description="Most hanging protocols of one person, and of the site.", ge=1)
+    hanging_history_max: int = Field(
+        5, description="Instances kept of what a hanging protocol was before it was changed.", ge=0, le=100
+    )
+    hanging_undo_s: float = Field(
+        86_400, description="Time after a hanging protocol was deleted in which that can be undone.", ge=0
+    )
     preferences_max: int = Field(32, description="Most preferences of one person.", ge=1)
     marks_max: int = Field(2000, description="Most marks of one person on one study.", ge=1)
     reports_read_max: int = Field(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+import time
+from typing import Any, cast
 
-from pydicom import Dataset
+import pytest
+from pydicom import Dataset, dcmread
+from sqlalchemy import select
 from starlette.testclient import TestClient
 
 import make
 from filmless.access.principal import SYSTEM
 from filmless.archive import Archive
+from filmless.archive.jobs import find_by_key
+from filmless.archive.tables import non_patient_instances as table
+from filmless.reading.hanging_protocols import forget_job
 from filmless.store.receive import receive
 
 HANGING = "1.2.840.10008.5.1.4.38.1"
@@ -29,7 +35,7 @@ SELECTOR: dict[str, Any] = {
 
 
 def viewport(**changes: Any) -> dict[str, Any]:
-    return {"selector": SELECTOR | changes, "window": None, "isInverted": False}
+    return {"selector": SELECTOR | changes, "window": None, "isInverted": False, "reformat": None}
 
 
 def rule(name: str = "CT, wie ich es mag", **changes: Any) -> dict[str, Any]:
@@ -78,6 +84,67 @@ def test_a_protocol_is_kept_given_back_renamed_and_removed(
     assert names(radiologist) == [("person", "A"), ("site", "Haus")]
 
 
+def test_another_rule_is_a_new_instance_that_names_the_one_before_and_a_few_of_those_are_kept(
+    radiologist: TestClient, administrator: TestClient, archive: Archive
+) -> None:
+    archive.settings = archive.settings.model_copy(update={"hanging_history_max": 2})
+    kept = keep(radiologist, rule("1"))
+    path = f"/hanging-protocols/{kept['id']}"
+    keep(radiologist, rule("B"))
+    uids = [kept["sopInstanceUid"]]
+    cut = {"kind": "plane", "plane": "coronal", "thickness": 5.0, "interval": 2.0, "mode": "max"}
+    for name in ("2", "3", "4"):
+        wanted = rule(name, viewports=[viewport(place=2) | {"reformat": cut}, viewport(prior=1)])
+        changed = radiologist.patch(path, json={"rule": wanted}).json()
+        # In the place of the old one, with the same id and as the rule says.
+        assert (changed["id"], changed["name"], changed["rule"]) == (kept["id"], name, wanted)
+        uids.append(changed["sopInstanceUid"])
+    assert names(radiologist) == [("person", "B"), ("person", "4")]
+    assert len(set(uids)) == 4
+
+    source = fetched(archive, uids[3]).SourceHangingProtocolSequence[0]
+    assert (source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID) == (HANGING, uids[2])
+    former = radiologist.get(f"{path}/history").json()
+    assert [(each["name"], each["sopInstanceUid"], each["id"]) for each in former] == [
+        ("3", uids[2], None),
+        ("2", uids[1], None),
+    ]
+    assert former[0]["createdAt"][:2] == "20"
+    assert kept_uids(archive) >= set(uids[1:])
+    assert uids[0] not in kept_uids(archive)
+    assert administrator.get(f"{path}/history").status_code == 404
+    # What was superseded is in no list, and no rule that could not hang takes its place.
+    assert radiologist.patch(path, json={"rule": rule(layout="9x9")}).status_code == 400
+    assert names(radiologist) == [("person", "B"), ("person", "4")]
+
+
+def test_a_deleted_protocol_is_taken_back_where_it_was_until_its_instance_goes(
+    radiologist: TestClient, archive: Archive
+) -> None:
+    kept = [keep(radiologist, rule(name)) for name in ("C", "B", "A")]
+    changed = radiologist.patch(f"/hanging-protocols/{kept[1]['id']}", json={"name": "B2", "isOn": False}).json()
+    uid = changed["sopInstanceUid"]
+    radiologist.delete(f"/hanging-protocols/{changed['id']}")
+    assert names(radiologist) == [("person", "A"), ("person", "C")]
+    body = {"owner": "person", "sopInstanceUid": uid, "position": 1, "isOn": False}
+    back = radiologist.post("/hanging-protocols", json=body).json()
+    assert names(radiologist) == [("person", "A"), ("person", "B2"), ("person", "C")]
+    assert (back["sopInstanceUid"], back["isOn"], back["rule"]) == (uid, False, rule("B2"))
+    assert [each["name"] for each in radiologist.get(f"/hanging-protocols/{back['id']}/history").json()] == ["B"]
+
+    with archive.reading() as session:
+        job = find_by_key(session, f"hanging_forget:{uid}")
+    assert job is not None
+    assert job.run_at - time.time() == pytest.approx(archive.settings.hanging_undo_s, abs=60)
+    # It was taken back: nothing goes. Deleted again, it goes and so does what it replaced.
+    forget_job(archive, dict(job.args), cast("Any", None))
+    assert uid in kept_uids(archive)
+    radiologist.delete(f"/hanging-protocols/{back['id']}")
+    forget_job(archive, dict(job.args), cast("Any", None))
+    assert kept_uids(archive) == {kept[0]["sopInstanceUid"], kept[2]["sopInstanceUid"]}
+    assert radiologist.post("/hanging-protocols", json=body).status_code == 404
+
+
 def test_what_is_not_ones_own_cannot_be_changed(
     radiologist: TestClient, administrator: TestClient, clinician: TestClient
 ) -> None:
@@ -119,12 +186,12 @@ def test_a_protocol_of_another_maker_is_listed_and_taken_over(radiologist: TestC
     assert ("archive", "Theirs") in names(radiologist)
 
 
+def kept_uids(archive: Archive) -> set[str]:
+    with archive.reading() as session:
+        return set(session.scalars(select(table.c.sop_instance_uid)))
+
+
 def fetched(archive: Archive, uid: str) -> Dataset:
-    from pydicom import dcmread
-    from sqlalchemy import select
-
-    from filmless.archive.tables import non_patient_instances as table
-
     with archive.reading() as session:
         blob = session.execute(select(table.c.blob).where(table.c.sop_instance_uid == uid)).scalar_one()
     return dcmread(io.BytesIO(archive.blobs.read(bytes(blob).hex())))

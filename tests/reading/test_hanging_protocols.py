@@ -16,7 +16,17 @@ import make
 from filmless.dicom.hanging import REGION_CODES, VIEW_CODES
 from filmless.errors import Refused
 from filmless.reading.hanging_reading import Note, read_hanging
-from filmless.reading.hanging_rules import Code, Conditions, HungWindow, Links, Rule, Selector, Viewport
+from filmless.reading.hanging_rules import (
+    Code,
+    Conditions,
+    Cut,
+    HungWindow,
+    Links,
+    Rendering,
+    Rule,
+    Selector,
+    Viewport,
+)
 from filmless.reading.hanging_writing import hanging_dataset
 
 
@@ -30,12 +40,20 @@ def bytes_of(ds: Dataset) -> bytes:
     return file.getvalue()
 
 
-# What dciodvfy has wrong: Filter-by Operator is required when an attribute is named and its presence is not asked for
-# (PS3.3 table C.23.3-1; the tool asks for the opposite), and modality and region may both be there (C.23.1-1).
+# What dciodvfy has wrong, against the tables of PS3.3.
+# C.23.3-1, Filter-by Operator (0072,0406), type 1C: "Required if Filter-by Category (0072,0402) is present, or if
+# Selector Attribute (0072,0026) is present and Filter-by Attribute Presence (0072,0404) is not present." The tool asks
+# for it when the presence is asked for, and forbids it when it is not: `test_filters_say_what_the_table_asks_for`.
+# C.23.3-1, Reformatting Thickness (0072,0512) and Interval (0072,0514), type 1C: "Required if value of Reformatting
+# Operation Type (0072,0510) is SLAB or MPR. May be present otherwise." The tool forbids them with 3D_RENDERING.
+# C.23.1-1, Modality (0008,0060), type 1C: "Required if Anatomic Region Sequence (0008,2218) is not present. May be
+# present otherwise."; and Anatomic Region Sequence likewise: both may be there, and the tool forbids that.
 MISTAKEN = (
     "Conditional Element=<FilterByOperator> Module=<HangingProtocolDisplay>",
     "Conditional Element=<Modality> Module=<HangingProtocolDefinition>",
     "Conditional Element=<AnatomicRegionSequence> Module=<HangingProtocolDefinition>",
+    "Conditional Element=<ReformattingThickness> Module=<HangingProtocolDisplay>",
+    "Conditional Element=<ReformattingInterval> Module=<HangingProtocolDisplay>",
 )
 
 BRAIN = Rule(
@@ -80,9 +98,26 @@ CHEST = Rule(
     viewports=(Viewport(Selector(views=("PA", "AP"))), Viewport(Selector(views=("LATERAL", "XYZ")))),
     when=Conditions((), ("chest",), laterality="B"),
 )
+STACK = Selector(modality="CT", plane="axial")
+PLANES = Rule(
+    name="Ebenen",
+    layout="2x3",
+    viewports=(
+        Viewport(STACK, reformat=Cut("axial")),
+        Viewport(STACK, HungWindow(40, 400), reformat=Cut("coronal", 10, 2.5, "mean")),
+        Viewport(STACK, reformat=Cut("sagittal", 20, 0, "max")),
+        Viewport(STACK, reformat=Cut("coronal", 5, 5, "min")),
+        Viewport(replace(STACK, prior=1), reformat=Cut("coronal", 0, 3, "max")),
+        Viewport(STACK, reformat=Rendering("ctVessels")),
+    ),
+    when=Conditions(("CT",)),
+    has_fusion=True,
+)
+MIP = Rule("MIP", "1x1", (Viewport(Selector(modality="PT"), reformat=Rendering("petMip")),), Conditions(("PT",)))
+VOLUME = Rule("Volumen", "1x1", (Viewport(Selector(modality="MR"), reformat=Rendering()),), Conditions(("MR",)))
 
 
-@pytest.mark.parametrize("rule", [BRAIN, BREASTS, PET_CT, CHEST], ids=lambda rule: str(rule.name))
+@pytest.mark.parametrize("rule", [BRAIN, BREASTS, PET_CT, CHEST, PLANES, MIP, VOLUME], ids=lambda rule: str(rule.name))
 def test_a_rule_is_written_without_an_error_and_read_back_as_it_was(rule: Rule, tmp_path: Path) -> None:
     data = bytes_of(hanging_dataset(rule, "SINGLE_USER", "Rosalind"))
     (tmp_path / "hp.dcm").write_bytes(data)
@@ -120,6 +155,100 @@ def test_what_is_written_says_it_in_the_words_of_the_standard() -> None:
     ]
     assert ds.DisplaySetsSequence[-1].VOIType == "BRAIN"
     assert list(ds.SynchronizedScrollingSequence[0].DisplaySetScrollingGroup) == [1, 2, 3, 4, 5]
+
+
+def test_planes_and_volumes_are_said_in_the_words_of_the_standard() -> None:
+    """PS3.3 table C.23.3-1: thickness and interval of MPR and SLAB, the direction, a type of 3D rendering."""
+
+    def said(item: Dataset) -> tuple[Any, ...]:
+        types = item.get("ThreeDRenderingType")
+        return (
+            item.ReformattingOperationType,
+            item.get("ReformattingThickness"),
+            item.get("ReformattingInterval"),
+            item.ReformattingOperationInitialViewDirection,
+            [types] if isinstance(types, str) else list(types or []),
+        )
+
+    ds = hanging_dataset(PLANES, "SITE", "Ada")
+    assert [said(item) for item in ds.DisplaySetsSequence] == [
+        # A voxel has no mm before the images are known: a nominal one, and the truth in the private element.
+        ("MPR", 1.0, 1.0, "TRANSVERSE", []),
+        ("MPR", 10.0, 2.5, "CORONAL", []),
+        ("3D_RENDERING", 20.0, 20.0, "SAGITTAL", ["MIP", "SLAB"]),
+        ("MPR", 5.0, 5.0, "CORONAL", []),
+        ("MPR", 1.0, 3.0, "CORONAL", []),
+        ("3D_RENDERING", None, None, "CORONAL", ["VOLUME", "CT_VESSELS"]),
+    ]
+    assert {item.BlendingOperationType for item in ds.DisplaySetsSequence} == {"COLOR"}
+    (mip,) = hanging_dataset(MIP, "SITE", "Ada").DisplaySetsSequence
+    assert said(mip) == ("3D_RENDERING", None, None, "CORONAL", ["MIP"])
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "notes"),
+    [
+        (
+            {"Type": "MPR", "Thickness": 3.0, "Interval": 1.5, "InitialViewDirection": "SAGITTAL"},
+            ("sagittal", 3, 1.5),
+            [],
+        ),
+        (
+            {"Type": "SLAB", "Thickness": 300.0, "Interval": 9.0, "InitialViewDirection": "CORONAL"},
+            ("coronal", 100, 9),
+            [],
+        ),
+        ({"Type": "MPR", "InitialViewDirection": "OBLIQUE"}, None, [Note("reformatting", "MPR")]),
+        ({"Type": "CPR"}, None, [Note("reformatting", "CPR")]),
+        ({"Type": "3D_RENDERING", "3D": ["SURFACE"]}, None, [Note("reformatting", "3D_RENDERING\\SURFACE")]),
+        ({"Type": "3D_RENDERING", "3D": ["VOLUME", "GOLDEN"]}, "", []),
+        ({"Type": "3D_RENDERING", "3D": "MIP"}, "petMip", []),
+    ],
+)
+def test_what_another_maker_reformats_is_read_as_far_as_the_viewer_can(
+    said: dict[str, Any], wanted: Any, notes: list[Note]
+) -> None:
+    ds = hanging_dataset(replace(VOLUME, viewports=(Viewport(STACK),)), "SITE", "Ada")
+    (shown,) = ds.DisplaySetsSequence
+    keywords = {"Type": "OperationType", "InitialViewDirection": "OperationInitialViewDirection"}
+    for name, value in said.items():
+        keyword = "ThreeDRenderingType" if name == "3D" else f"Reformatting{keywords.get(name, name)}"
+        setattr(shown, keyword, value)
+    found = read_hanging(ds)
+    reformat = found.rule.viewports[0].reformat
+    expected = Rendering(wanted) if isinstance(wanted, str) else Cut(*wanted) if wanted else None
+    assert (reformat, list(found.notes)) == (expected, notes)
+
+
+def test_filters_say_what_the_table_asks_for() -> None:
+    """PS3.3 table C.23.3-1 on Filter-by Operator and Filter-by Attribute Presence, which dciodvfy has the other way."""
+    filters = [
+        each
+        for item in hanging_dataset(BRAIN, "SITE", "Ada").DisplaySetsSequence
+        for each in item.FilterOperationsSequence
+    ]
+    kinds = [
+        ("FilterByCategory" in each, "SelectorAttribute" in each, "FilterByAttributePresence" in each)
+        for each in filters
+    ]
+    assert set(kinds) == {(True, False, False), (False, True, False), (False, True, True)}
+    needed = [category or (attribute and not presence) for category, attribute, presence in kinds]
+    assert ["FilterByOperator" in each for each in filters] == needed
+
+
+def test_an_image_that_lacks_what_is_asked_for_is_not_of_the_set() -> None:
+    """Image Set Selector Usage Flag (0072,0024): MATCH takes in what lacks the attribute, NO_MATCH does not."""
+    items = hanging_dataset(BREASTS, "SITE", "Ada").ImageSetsSequence[0].ImageSetSelectorSequence
+    assert [(each.ImageSetSelectorUsageFlag, each.SelectorAttribute) for each in items] == [
+        ("NO_MATCH", 0x00080060),
+        ("NO_MATCH", 0x00540220),
+        ("NO_MATCH", 0x00200062),
+    ]
+    anything = replace(CHEST, viewports=(Viewport(Selector()), Viewport(Selector(place=1))))
+    (only,) = hanging_dataset(anything, "SITE", "Ada").ImageSetsSequence[0].ImageSetSelectorSequence
+    assert (only.ImageSetSelectorUsageFlag, only.SelectorAttribute) == ("MATCH", 0x00082218)
+    assert only.SelectorCodeSequenceValue[0].CodeValue == REGION_CODES["chest"][0]
+    assert read_hanging(hanging_dataset(anything, "SITE", "Ada")).rule == anything
 
 
 def test_the_codes_are_those_of_the_standard() -> None:
@@ -225,6 +354,12 @@ def test_a_protocol_of_another_maker_is_read_as_far_as_it_can_be_said() -> None:
         ({"when": Conditions(("ct",))}, "no code string"),
         ({"name": "a\\b"}, "a name of 1 to 64"),
         ({"viewports": (Viewport(Selector(), HungWindow(0, 0.5)),) * 6}, "WindowWidth is 0.5"),
+        ({"viewports": (Viewport(Selector(), reformat=Rendering()),) * 6}, "one volume"),
+        ({"viewports": (Viewport(Selector(), reformat=Cut("axial", 101)),) * 6}, "up to 100 mm"),
+        (
+            {"viewports": (Viewport(Selector()),) * 5 + (Viewport(reformat=Cut("axial")),)},
+            "shows nothing has no planes",
+        ),
     ],
 )
 def test_what_could_not_hang_is_refused(change: dict[str, Any], why: str) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID
 from pynetdicom import AE, build_role, evt
@@ -23,11 +26,14 @@ from filmless.archive.tables import instances, patients, studies
 from filmless.archive.tables import non_patient_instances as table
 from filmless.dimse import commands as c
 from filmless.errors import Refused
-from filmless.reading.hanging_protocols import keep_protocol
+from filmless.reading.hanging_protocols import Place, keep_protocol
 from filmless.reading.hanging_reading import read_hanging
-from filmless.reading.hanging_rules import Conditions, HungWindow, Links, Rule, Selector, Viewport
+from filmless.reading.hanging_rules import Conditions, Cut, HungWindow, Links, Rule, Selector, Viewport
+from filmless.store.non_patient import remove
 from filmless.store.receive import receive
-from wire import EXPLICIT_LE, IMPLICIT_LE, Scp
+from real_servers import free_port
+from waiting import until
+from wire import EXPLICIT_LE, IMPLICIT_LE, Scp, run
 
 HANGING, COLOR_PALETTE, IMPLANT = (f"1.2.840.10008.5.1.4.{arc}.1" for arc in (38, 39, 43))
 CT_PROTOCOL, XA_PROTOCOL = "1.2.840.10008.5.1.4.1.1.200.1", "1.2.840.10008.5.1.4.1.1.200.7"
@@ -210,20 +216,22 @@ def test_a_door_of_studies_refuses_what_has_none(archive: Archive) -> None:
         receive(archive, SYSTEM("test"), io.BytesIO(make.part10(hanging_protocol())))
 
 
+READERS_RULE = Rule(
+    name="CT with prior",
+    layout="1x2",
+    viewports=(
+        Viewport(Selector(modality="CT", plane="axial", thickness=(1, 5)), HungWindow(60, 160)),
+        Viewport(Selector(prior=1, modality="CT", has_contrast=True, place=2), None, True, Cut("coronal", 5, 2, "min")),
+    ),
+    when=Conditions(("CT",), ("chest",), priors=1),
+    links=Links(place=True),
+)
+
+
 def test_a_protocol_that_a_reader_made_goes_to_another_system_and_comes_back_as_the_rule_it_was(
     door: Door, archive: Archive
 ) -> None:
-    rule = Rule(
-        name="CT with prior",
-        layout="1x2",
-        viewports=(
-            Viewport(Selector(modality="CT", plane="axial", thickness=(1, 5)), HungWindow(60, 160)),
-            Viewport(Selector(prior=1, modality="CT", has_contrast=True, place=2), is_inverted=True),
-        ),
-        when=Conditions(("CT",), ("chest",), priors=1),
-        links=Links(place=True),
-    )
-    kept = keep_protocol(archive, SYSTEM("api"), rule, "site")
+    kept = keep_protocol(archive, SYSTEM("api"), READERS_RULE, Place("site"))
     association, came = asked_by_pynetdicom(door)
     wanted = Dataset()
     wanted.SOPInstanceUID, wanted.HangingProtocolName = kept.sop_instance_uid, ""
@@ -233,4 +241,47 @@ def test_a_protocol_that_a_reader_made_goes_to_another_system_and_comes_back_as_
     association.release()
     (ds,) = came
     assert ds.HangingProtocolLevel == "SITE"
-    assert read_hanging(ds).rule == rule
+    assert read_hanging(ds).rule == READERS_RULE
+
+
+@pytest.mark.skipif(shutil.which("storescp") is None, reason="DCMTK is not installed")
+def test_a_protocol_that_a_reader_made_goes_through_dcmtk_byte_for_byte(
+    door: Door, archive: Archive, tmp_path: Path
+) -> None:
+    """By storescp and storescu: dcmqrscp has no such storage class, and Orthanc asks for a Patient ID."""
+    kept = keep_protocol(archive, SYSTEM("api"), READERS_RULE, Place("site"))
+    with archive.reading() as session:
+        row = session.execute(select(table)).one()
+    stored = archive.blobs.read(bytes(row.blob).hex())
+    port, received = free_port(), tmp_path / "received"
+    received.mkdir()
+    settings = tmp_path / "storescp.cfg"
+    settings.write_text(
+        "[[TransferSyntaxes]]\n[Native]\nTransferSyntax1 = LittleEndianExplicit\n"
+        "TransferSyntax2 = LittleEndianImplicit\n"
+        "[[PresentationContexts]]\n[Kept]\nPresentationContext1 = VerificationSOPClass\\Native\n"
+        "PresentationContext2 = HangingProtocolStorage\\Native\n[[Profiles]]\n[Keep]\nPresentationContexts = Kept\n"
+    )
+    server = subprocess.Popen(["storescp", "-xf", settings, "Keep", "+B", "-od", received, str(port)])
+    try:
+        until(lambda: run("echoscu", "127.0.0.1", port).returncode == 0)
+        add_peer(archive, "DCMTK", port)
+        with door.ask((MOVE, IMPLICIT_LE)) as association:
+            answers = list(association.move(MOVE, naming(kept.sop_instance_uid), "DCMTK"))
+        assert answers[-1][0] == c.SUCCESS
+    finally:
+        server.terminate()
+        server.wait(10)
+    (back,) = received.iterdir()
+    data_set = stored[row.dataset_offset :]
+    assert back.read_bytes().endswith(data_set)
+    assert dcmread(back) == dcmread(io.BytesIO(stored))
+
+    # Gone from here, it comes back from there.
+    remove(archive, [kept.sop_instance_uid])
+    sent = run("storescu", "-R", "-aet", "TEST", "-aec", "FILMLESS", "127.0.0.1", door.port, back)
+    assert sent.returncode == 0, sent.stderr
+    with archive.reading() as session:
+        again = session.execute(select(table)).one()
+    assert archive.blobs.read(bytes(again.blob).hex())[again.dataset_offset :] == data_set
+    assert read_hanging(dcmread(back)).rule == READERS_RULE

@@ -54,10 +54,11 @@ def list_hanging_protocols(archive: Here, principal: Viewer) -> list[models.Hang
 @router.post("/hanging-protocols", status_code=201, responses=responses(404))
 def keep_hanging_protocol(archive: Here, principal: Storer, body: models.NewHangingProtocol) -> models.HangingProtocol:
     """Keep a rule as a DICOM Hanging Protocol, or take one of the archive into a list. The site's need `administer`."""
+    place = hanging_protocols.Place(body.owner, body.position, body.is_on)
     if body.rule is not None:
-        kept = hanging_protocols.keep_protocol(archive, principal, _rule(body.rule), body.owner)
+        kept = hanging_protocols.keep_protocol(archive, principal, _rule(body.rule), place)
     else:
-        kept = hanging_protocols.adopt_protocol(archive, principal, body.sop_instance_uid or "", body.owner)
+        kept = hanging_protocols.adopt_protocol(archive, principal, body.sop_instance_uid or "", place)
     return models.HangingProtocol.model_validate(kept)
 
 
@@ -82,16 +83,29 @@ def list_studies_alike(archive: Here, principal: Searcher, body: models.HangingC
 def change_hanging_protocol(
     archive: Here, principal: Storer, protocol_id: ProtocolId, body: models.HangingProtocolChange
 ) -> models.HangingProtocol:
-    """Rename a protocol, turn it on or off, or put it at another place of its list."""
+    """Give a protocol another rule or name, turn it on or off, or put it at another place of its list."""
     changed = hanging_protocols.change_protocol(
-        archive, principal, protocol_id, name=body.name, is_on=body.is_on, position=body.position
+        archive,
+        principal,
+        protocol_id,
+        rule=None if body.rule is None else _rule(body.rule),
+        name=body.name,
+        is_on=body.is_on,
+        position=body.position,
     )
     return models.HangingProtocol.model_validate(changed)
 
 
+@router.get("/hanging-protocols/{id}/history", responses=responses(404))
+def list_former_protocols(archive: Here, principal: Storer, protocol_id: ProtocolId) -> list[models.HangingProtocol]:
+    """List what a protocol was before it was changed, the newest first."""
+    found = hanging_protocols.list_former(archive, principal, protocol_id)
+    return [models.HangingProtocol.model_validate(each) for each in found]
+
+
 @router.delete("/hanging-protocols/{id}", status_code=204, responses=responses(404))
 def remove_hanging_protocol(archive: Here, principal: Storer, protocol_id: ProtocolId) -> None:
-    """Take a protocol out of its list; its DICOM object goes with it when it was written here."""
+    """Take a protocol out of its list; its DICOM object goes later, and can be taken into the list again until then."""
     hanging_protocols.remove_protocol(archive, principal, protocol_id)
 
 

@@ -14,6 +14,7 @@ from filmless.archive.metadata import series_quiet
 from filmless.archive.processes import alive
 from filmless.config import Settings
 from filmless.health.peers import check_peers
+from filmless.reading.hanging_protocols import forget_job
 from filmless.retrieve.make_renditions import make_renditions, trim
 from filmless.retrieve.thumbnails import forget_thumbnails
 from filmless.routing import ask_commitment, availability, commitment, deliveries, inventory, sending, webhooks
@@ -92,6 +93,7 @@ FUNCTIONS: dict[str, JobFunction] = {
     "deliver_webhook": deliveries.deliver_webhook,
     "empty_trash": empty_trash_job,
     "forget_thumbnails": forget_thumbnails,
+    "hanging_forget": forget_job,
     "restore": restore_job,
     "inventory_produce": inventory.inventory_produce,
     "inventory_report": inventory.inventory_report,

@@ -41,7 +41,7 @@ VIEW_CODES: Final[dict[str, tuple[str, str]]] = {
 """Views as SNOMED CT codes (PS3.16 CID 4010, 4014)."""
 
 IMAGE_PLANES: Final = {"axial": "TRANSVERSE", "coronal": "CORONAL", "sagittal": "SAGITTAL", "oblique": "OBLIQUE"}
-"""Planes as IMAGE_PLANE filters name them (PS3.3 C.23.3.1.2)."""
+"""Planes as IMAGE_PLANE filters (PS3.3 C.23.3.1.1) and Reformatting Operation Initial View Direction name them."""
 
 VOI_TYPES: Final[dict[str, tuple[float, float]]] = {
     "SOFT_TISSUE": (40, 400),
@@ -53,7 +53,21 @@ VOI_TYPES: Final[dict[str, tuple[float, float]]] = {
     "ABDO_PELVIS": (40, 350),
     "POST_FOSSA": (40, 120),
 }
-"""Windows that VOI Type (0072,0704) names in words only: center, width. The first six are the viewer's own."""
+"""Windows that VOI Type (0072,0702) names in words only: center, width. The first six are the viewer's own."""
+
+RENDERING_TYPES: Final[dict[str, tuple[str, ...]]] = {
+    "": ("VOLUME",),
+    "ctBone": ("VOLUME", "CT_BONE"),
+    "ctVessels": ("VOLUME", "CT_VESSELS"),
+    "ctSoft": ("VOLUME", "CT_SOFT_TISSUE"),
+    "ctLung": ("VOLUME", "CT_LUNG"),
+    "mr": ("VOLUME", "MR"),
+    "petMip": ("MIP",),
+}
+"""Presets of a rendering as 3D Rendering Type (0072,0520): a Defined Term, then a sub-type of ours."""
+
+MIP_SLAB: Final = ("MIP", "SLAB")
+"""A maximum intensity projection through a slab: SLAB has no word for it, and MIP has a sub-type."""
 
 SPECIAL_WEIGHTINGS: Final = ("diffusion", "adc")
 

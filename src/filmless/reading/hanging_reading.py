@@ -9,14 +9,26 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from filmless.dicom.anatomy import regions_in
-from filmless.dicom.hanging import IMAGE_PLANES, OTHER_REGION_CODES, REGION_CODES, TIMES, VIEW_CODES, VOI_TYPES
+from filmless.dicom.hanging import (
+    IMAGE_PLANES,
+    MIP_SLAB,
+    OTHER_REGION_CODES,
+    REGION_CODES,
+    RENDERING_TYPES,
+    TIMES,
+    VIEW_CODES,
+    VOI_TYPES,
+)
 from filmless.errors import Refused
 from filmless.reading.hanging_rules import (
+    CUT_MAX_MM,
     PRIORS_MAX,
     Code,
     Conditions,
+    Cut,
     HungWindow,
     Links,
+    Rendering,
     Rule,
     Selector,
     Side,
@@ -77,7 +89,7 @@ def read_hanging(ds: Dataset) -> ReadRule:
     notes: list[Note] = []
     private = _private(ds, OF_PROTOCOL)
     when = _conditions(ds, notes)
-    sets = _image_sets(ds, notes)
+    sets = _image_sets(ds, when, notes)
     shown = [item for item in ds.get("DisplaySetsSequence", []) if item.get("ImageBoxesSequence")]
     first = min((int(item.get("DisplaySetPresentationGroup") or 1) for item in shown), default=1)
     if any(int(item.get("DisplaySetPresentationGroup") or 1) != first for item in shown):
@@ -162,13 +174,13 @@ def _regions(items: Iterable[Dataset], notes: list[Note]) -> Iterable[str]:
         yield from named
 
 
-def _image_sets(ds: Dataset, notes: list[Note]) -> dict[int, Selector]:
+def _image_sets(ds: Dataset, when: Conditions, notes: list[Note]) -> dict[int, Selector]:
     """Read the image sets by their numbers."""
     found: dict[int, Selector] = {}
     for item in ds.get("ImageSetsSequence", []):
         selector = Selector()
         for each in item.get("ImageSetSelectorSequence", []):
-            selector = _selected(selector, each, notes)
+            selector = _selected(selector, each, when, notes)
         for time in item.get("TimeBasedImageSetsSequence", []):
             found[int(time.get("ImageSetNumber") or 0)] = replace(selector, prior=_prior(time, notes))
     return found
@@ -189,13 +201,13 @@ def _values(item: Dataset) -> list[Any]:
     return list(found) if hasattr(found, "__iter__") and not isinstance(found, str) else [found]
 
 
-def _selected(selector: Selector, item: Dataset, notes: list[Note]) -> Selector:
+def _selected(selector: Selector, item: Dataset, when: Conditions, notes: list[Note]) -> Selector:
+    """Add what one item selects. What an image is that lacks the attribute (the usage flag) the viewer decides."""
     keyword, values = _keyword(item), [str(value) for value in _values(item)]
-    if item.get("ImageSetSelectorUsageFlag") == "NO_MATCH":
-        if not (keyword == "Modality" and set(values) <= {"PR", "KO", "SR"}):
-            notes.append(Note("selector", f"{keyword} (NO_MATCH)"))
-        return selector
     match keyword:
+        case "Modality" if values and set(values) <= {"PR", "KO", "SR"}:
+            # What Filmless wrote at first where anything may hang; it says the opposite, and is read as it was meant.
+            return selector
         case "Modality" if len(values) == 1:
             return replace(selector, modality=values[0])
         case "Modality":
@@ -211,11 +223,20 @@ def _selected(selector: Selector, item: Dataset, notes: list[Note]) -> Selector:
             if len(views) < len(codes):
                 notes.append(Note("selector", ", ".join(code.meaning for code in codes if code.value not in _VIEWS)))
             return replace(selector, views=views)
+        case "AnatomicRegionSequence" | "BodyPartExamined" if _is_of_regions(item, values, when):
+            # Those that the protocol is for.
+            return selector
         case "ImageType" if len(values) == 1:
             return replace(selector, image_type=(*selector.image_type, values[0]))
         case _:
             notes.append(Note("selector", keyword))
             return selector
+
+
+def _is_of_regions(item: Dataset, values: list[str], when: Conditions) -> bool:
+    codes = item.get("SelectorCodeSequenceValue", [])
+    named = {*_regions(codes, []), *(region for value in values for region in regions_in([value]))}
+    return bool(named) and named <= set(when.regions)
 
 
 def _prior(time: Dataset, notes: list[Note]) -> int:
@@ -284,11 +305,39 @@ def _viewport(item: Dataset, sets: dict[int, Selector], notes: list[Note]) -> Vi
     boxes = item.ImageBoxesSequence
     if len(boxes) > 1 or boxes[0].get("ImageBoxLayoutType", "STACK") not in ("STACK", "SINGLE"):
         notes.append(Note("box", str(boxes[0].get("ImageBoxLayoutType", "")) or str(len(boxes))))
-    if item.get("ReformattingOperationType"):
-        notes.append(Note("reformatting", str(item.ReformattingOperationType)))
     named = private.get("window") or VOI_TYPES.get(str(item.get("VOIType", "")))
     window = HungWindow(float(named[0]), float(named[1])) if named else None
-    return Viewport(selector, window, item.get("ShowGrayscaleInverted") == "YES")
+    reformat = _reformat(item, private, notes)
+    return Viewport(selector, window, item.get("ShowGrayscaleInverted") == "YES", reformat)
+
+
+def _reformat(item: Dataset, private: dict[str, Any], notes: list[Note]) -> Cut | Rendering | None:
+    """Read what is cut or rendered; what no viewport here can do is noted."""
+    operation = str(item.get("ReformattingOperationType", "") or "")
+    found = item.get("ThreeDRenderingType") or ()
+    types = (found,) if isinstance(found, str) else tuple(str(each) for each in found)
+    if operation == "3D_RENDERING" and not (types[:1] == MIP_SLAB[:1] and "ReformattingThickness" in item):
+        preset = next((name for name, known in RENDERING_TYPES.items() if known == types), None)
+        if preset is None and types[:1] not in (("VOLUME",), ("MIP",)):
+            notes.append(Note("reformatting", "\\".join((operation, *types))))
+            return None
+        if preset is None:
+            preset = "petMip" if types[0] == "MIP" else ""
+        return Rendering(cast("Any", preset))
+    direction = _PLANES.get(str(item.get("ReformattingOperationInitialViewDirection", "")))
+    if operation not in ("MPR", "SLAB", "3D_RENDERING") or direction not in ("axial", "coronal", "sagittal"):
+        if operation:
+            notes.append(Note("reformatting", operation))
+        return None
+    thickness, interval = (
+        float(private.get(name, item.get(f"Reformatting{name.title()}") or 0)) for name in ("thickness", "interval")
+    )
+    return Cut(
+        plane=cast("Any", direction),
+        thickness=min(CUT_MAX_MM, max(0.0, thickness)),
+        interval=min(CUT_MAX_MM, max(0.0, interval)),
+        mode=cast("Any", private.get("mode", "max" if operation == "3D_RENDERING" else "mean")),
+    )
 
 
 def _places(shown: list[Dataset], layout: str, notes: list[Note]) -> tuple[str, list[int]]:

@@ -13,9 +13,13 @@ Side = Literal["", "L", "R", "B"]
 Plane = Literal["", "axial", "coronal", "sagittal", "oblique"]
 Weighting = Literal["", "t1", "t2", "pd", "flair", "stir", "t2star", "diffusion", "adc"]
 Sizing = Literal["fit", "same", "true"]
+CutPlane = Literal["axial", "coronal", "sagittal"]
+SlabMode = Literal["mean", "max", "min"]
+Preset = Literal["", "ctBone", "ctVessels", "ctSoft", "ctLung", "mr", "petMip"]
 
 ROWS_MAX, COLUMNS_MAX, VIEWPORTS_MAX = 4, 8, 16
 PRIORS_MAX: Final = 3
+CUT_MAX_MM: Final = 100.0
 _LAYOUT: Final = re.compile(r"([1-9])x([1-9])")
 _CODE_STRING: Final = re.compile(r"[A-Z0-9 _]{1,16}")
 
@@ -65,12 +69,32 @@ class HungWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Planes cut from the stack: as thick, and as far apart, as is said in mm; 0 is a voxel."""
+
+    plane: CutPlane
+    thickness: float = 0.0
+    interval: float = 0.0
+    mode: SlabMode = "mean"
+    kind: Literal["plane"] = "plane"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """The stack rendered as a volume; without a preset, by that of its modality."""
+
+    preset: Preset = ""
+    kind: Literal["volume"] = "volume"
+
+
+@dataclass(frozen=True, slots=True)
 class Viewport:
     """What hangs in one viewport, and how."""
 
     selector: Selector | None = None
     window: HungWindow | None = None
     is_inverted: bool = False
+    reformat: Cut | Rendering | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +162,20 @@ def check_rule(rule: Rule) -> None:
     for viewport in rule.viewports:
         if viewport.window is not None and viewport.window.width < 1:
             raise Refused(f"WindowWidth is {viewport.window.width}; LINEAR needs at least 1")
+    _check_reformats(rule)
     for selector in selectors:
         if not 0 <= selector.prior <= PRIORS_MAX:
             raise Refused(f"prior {selector.prior} is asked for; there are up to {PRIORS_MAX}")
         if selector.thickness is not None and not 0 <= selector.thickness[0] <= selector.thickness[1]:
             raise Refused("a thickness is from less to more")
+
+
+def _check_reformats(rule: Rule) -> None:
+    found = [viewport.reformat for viewport in rule.viewports if viewport.reformat is not None]
+    if any(viewport.selector is None and viewport.reformat is not None for viewport in rule.viewports):
+        raise Refused("a viewport that shows nothing has no planes")
+    if sum(isinstance(each, Rendering) for each in found) > 1:
+        raise Refused("one volume is rendered at a time")
+    for each in found:
+        if isinstance(each, Cut) and not (0 <= each.thickness <= CUT_MAX_MM and 0 <= each.interval <= CUT_MAX_MM):
+            raise Refused(f"planes are up to {CUT_MAX_MM:g} mm thick, and as far apart")

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import filmless
 from filmless.dicom.encode import format_decimal
-from filmless.dicom.hanging import IMAGE_PLANES, REGION_CODES, SPECIAL_WEIGHTINGS, TIMES, VIEW_CODES, VOI_TYPES
+from filmless.dicom.hanging import (
+    IMAGE_PLANES,
+    MIP_SLAB,
+    REGION_CODES,
+    RENDERING_TYPES,
+    SPECIAL_WEIGHTINGS,
+    TIMES,
+    VIEW_CODES,
+    VOI_TYPES,
+)
 from filmless.dicom.uids import new_uid
-from filmless.reading.hanging_rules import Rule, Selector, Viewport, check_rule, shape_of
+from filmless.reading.hanging_rules import Cut, Rendering, Rule, Selector, Viewport, check_rule, shape_of
 from filmless.reading.sources import UTF_8
 from filmless.reading.writing import MANUFACTURER, MODEL_NAME
 
@@ -21,15 +30,18 @@ HANGING_PROTOCOL: Final = "1.2.840.10008.5.1.4.38.1"
 
 PRIVATE_GROUP, PRIVATE_CREATOR = 0x0073, "FILMLESS HANGING"
 OF_PROTOCOL, OF_DISPLAY_SET = 0x01, 0x02
-"""Elements of the private block, each a JSON object: layout, least, size, links; window, place, weighting."""
+"""Elements of the private block, each a JSON object: layout, least, size, links; window, place, weighting, planes."""
+
+NOMINAL_MM: Final = 1.0
+"""Written where a plane is as thick as a voxel, or a voxel from the next: the standard wants mm (C.23.3)."""
 
 Level = Literal["SITE", "SINGLE_USER"]
 _NAME_MAX: Final = 16
 _SCREEN: Final = (1920, 1080)
 
 
-def hanging_dataset(rule: Rule, level: Level, creator: str) -> Dataset:
-    """Write a rule as a Hanging Protocol instance.
+def hanging_dataset(rule: Rule, level: Level, creator: str, former: str | None = None) -> Dataset:
+    """Write a rule as a Hanging Protocol instance; `former` is the SOP Instance UID of the one that it replaces.
 
     Raises
     ------
@@ -52,6 +64,10 @@ def hanging_dataset(rule: Rule, level: Level, creator: str) -> Dataset:
     ds.HangingProtocolCreationDateTime = now.strftime("%Y%m%d%H%M%S")
     ds.HangingProtocolDefinitionSequence = _definitions(rule)
     ds.HangingProtocolUserIdentificationCodeSequence = []
+    if former is not None:
+        source = Dataset()
+        source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = HANGING_PROTOCOL, former
+        ds.SourceHangingProtocolSequence = [source]
     ds.NumberOfPriorsReferenced = max(each.selector.prior for each in rule.viewports if each.selector)
     numbers = _write_image_sets(ds, rule)
     ds.NumberOfScreens = 1
@@ -142,7 +158,7 @@ def _write_image_sets(ds: Dataset, rule: Rule) -> dict[tuple[_SetKey, int], int]
     items = []
     for key, wanted in priors.items():
         item = Dataset()
-        item.ImageSetSelectorSequence = _selectors(key, rule.when.modalities)
+        item.ImageSetSelectorSequence = _selectors(key, rule)
         times = []
         for prior in sorted(wanted):
             numbers[key, prior] = len(numbers) + 1
@@ -161,8 +177,9 @@ def _write_image_sets(ds: Dataset, rule: Rule) -> dict[tuple[_SetKey, int], int]
     return numbers
 
 
-def _selectors(key: _SetKey, modalities: tuple[str, ...]) -> list[Dataset]:
+def _selectors(key: _SetKey, rule: Rule) -> list[Dataset]:
     modality, views, laterality, image_type = key
+    modalities = rule.when.modalities
     items = []
     if modality or modalities:
         items.append(_selector("Modality", "CS", [modality] if modality else list(modalities)))
@@ -177,8 +194,9 @@ def _selectors(key: _SetKey, modalities: tuple[str, ...]) -> list[Dataset]:
     # Value 0 is any of its values (PS3.3 C.23.4.1); each must be among them.
     items += [_selector("ImageType", "CS", [value], number=0) for value in image_type]
     if not items:
-        # An image set is chosen by something: here, that it is of images.
-        items.append(_selector("Modality", "CS", ["PR", "KO", "SR"], usage="NO_MATCH"))
+        # An image set is chosen by something: by the region that the protocol is for, and by what does not say it.
+        regions = [code_item(REGION_CODES[each][0], "SCT", REGION_CODES[each][1]) for each in rule.when.regions]
+        items.append(_selector("AnatomicRegionSequence", "SQ", regions, usage="MATCH"))
     return items
 
 
@@ -194,7 +212,8 @@ def _attribute(keyword: str, vr: str, values: list[Any]) -> Dataset:
     return item
 
 
-def _selector(keyword: str, vr: str, values: list[Any], *, number: int = 1, usage: str = "MATCH") -> Dataset:
+def _selector(keyword: str, vr: str, values: list[Any], *, number: int = 1, usage: str = "NO_MATCH") -> Dataset:
+    """Select by an attribute; the usage says what an image is that lacks it (Image Set Selector Usage Flag)."""
     item = _attribute(keyword, vr, values)
     item.ImageSetSelectorUsageFlag, item.SelectorValueNumber = usage, number
     return item
@@ -260,6 +279,7 @@ def _display_set(rule: Rule, number: int, viewport: Viewport, image_set: int, at
             item.VOIType = voi
         else:
             private["window"] = named
+    private |= _write_reformat(item, viewport.reformat)
     item.ShowGrayscaleInverted = "YES" if viewport.is_inverted else "NO"
     item.ShowImageTrueSizeFlag = "YES" if rule.sizing == "true" else "NO"
     if selector.place:
@@ -269,6 +289,32 @@ def _display_set(rule: Rule, number: int, viewport: Viewport, image_set: int, at
     if private:
         _write_private(item, OF_DISPLAY_SET, private)
     return item
+
+
+def _write_reformat(item: Dataset, reformat: Cut | Rendering | None) -> dict[str, Any]:
+    """Say what is cut or rendered (table C.23.3-1); give what it has no words for."""
+    match reformat:
+        case None:
+            return {}
+        case Rendering(preset=preset):
+            item.ReformattingOperationType = "3D_RENDERING"
+            item.ThreeDRenderingType = list(RENDERING_TYPES[preset])
+            # It is looked at from the front.
+            item.ReformattingOperationInitialViewDirection = IMAGE_PLANES["coronal"]
+            return {}
+    if reformat.mode == "max" and reformat.thickness > 0:
+        item.ReformattingOperationType, item.ThreeDRenderingType = "3D_RENDERING", list(MIP_SLAB)
+    else:
+        item.ReformattingOperationType = "MPR"
+    item.ReformattingThickness = reformat.thickness or NOMINAL_MM
+    item.ReformattingInterval = reformat.interval or item.ReformattingThickness
+    item.ReformattingOperationInitialViewDirection = IMAGE_PLANES[reformat.plane]
+    private: dict[str, Any] = {
+        name: value for name, value in (("thickness", reformat.thickness), ("interval", reformat.interval)) if not value
+    }
+    if reformat.mode == "min" or (reformat.mode == "max" and reformat.thickness == 0):
+        private["mode"] = reformat.mode
+    return private
 
 
 def _screen() -> Dataset:

@@ -30,14 +30,26 @@ export const hangingProtocolsQuery = queryOptions({
 });
 
 export const keepHangingProtocol = (owner: HangingOwner, rule: HangingRule): Promise<HangingProtocol> =>
-  unwrap(client.POST('/hanging-protocols', { body: { owner, rule } }));
+  unwrap(client.POST('/hanging-protocols', { body: { owner, rule, position: 0, isOn: true } }));
 
-export const adoptHangingProtocol = (owner: HangingOwner, sopInstanceUid: string): Promise<HangingProtocol> =>
-  unwrap(client.POST('/hanging-protocols', { body: { owner, sopInstanceUid } }));
+export const adoptHangingProtocol = (
+  owner: HangingOwner,
+  sopInstanceUid: string,
+  place: { position: number; isOn: boolean } = { position: 0, isOn: true },
+): Promise<HangingProtocol> =>
+  unwrap(client.POST('/hanging-protocols', { body: { owner, sopInstanceUid, ...place } }));
+
+/** What a protocol was before it was changed, the newest first. */
+export const hangingHistoryQuery = (id: number) =>
+  queryOptions({
+    queryKey: ['hanging', 'history', id],
+    queryFn: ({ signal }): Promise<HangingProtocol[]> =>
+      unwrap(client.GET('/hanging-protocols/{id}/history', { params: { path: { id } }, signal })),
+  });
 
 export const changeHangingProtocol = (
   id: number,
-  change: { name?: string; isOn?: boolean; position?: number },
+  change: { rule?: HangingRule; name?: string; isOn?: boolean; position?: number },
 ): Promise<HangingProtocol> =>
   unwrap(client.PATCH('/hanging-protocols/{id}', { params: { path: { id } }, body: change }));
 

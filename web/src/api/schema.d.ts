@@ -212,16 +212,36 @@ export interface paths {
         post?: never;
         /**
          * Remove Hanging Protocol
-         * @description Take a protocol out of its list; its DICOM object goes with it when it was written here.
+         * @description Take a protocol out of its list; its DICOM object goes later, and can be taken into the list again until then.
          */
         delete: operations["removeHangingProtocol"];
         options?: never;
         head?: never;
         /**
          * Change Hanging Protocol
-         * @description Rename a protocol, turn it on or off, or put it at another place of its list.
+         * @description Give a protocol another rule or name, turn it on or off, or put it at another place of its list.
          */
         patch: operations["changeHangingProtocol"];
+        trace?: never;
+    };
+    "/hanging-protocols/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Former Protocols
+         * @description List what a protocol was before it was changed, the newest first.
+         */
+        get: operations["listFormerProtocols"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/health": {
@@ -1380,6 +1400,20 @@ export interface components {
             procedures: components["schemas"]["SaidCode"][];
             regions: string[];
         };
+        /** @description Planes cut from the stack; 0 mm is a voxel. */
+        HangingCut: {
+            interval: number;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "plane";
+            /** @enum {string} */
+            mode: "mean" | "max" | "min";
+            /** @enum {string} */
+            plane: "axial" | "coronal" | "sagittal";
+            thickness: number;
+        };
         /** @description What viewports take from the one in use. */
         HangingLinks: {
             place: boolean;
@@ -1394,6 +1428,8 @@ export interface components {
         };
         /** @description A protocol of the caller, of the site, or of nobody here: then it has no id. */
         HangingProtocol: {
+            /** @description When the instance was written, as DICOM says it (VR DT). */
+            createdAt: string;
             creator: string;
             id: number | null;
             isOn: boolean;
@@ -1412,6 +1448,17 @@ export interface components {
             name?: string | null;
             /** @description Place in the list, from 0. */
             position?: number | null;
+            rule?: components["schemas"]["HangingRule"] | null;
+        };
+        /** @description The stack as a volume; an empty preset is that of its modality. */
+        HangingRendering: {
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            kind: "volume";
+            /** @enum {string} */
+            preset: "" | "ctBone" | "ctVessels" | "ctSoft" | "ctLung" | "mr" | "petMip";
         };
         /** @description A hanging protocol; as many viewports as its layout (rows x columns) has. */
         HangingRule: {
@@ -1453,6 +1500,7 @@ export interface components {
         /** @description What hangs in one viewport, and how. */
         HangingViewport: {
             isInverted: boolean;
+            reformat: (components["schemas"]["HangingCut"] | components["schemas"]["HangingRendering"]) | null;
             selector: components["schemas"]["HangingSelector"] | null;
             window: components["schemas"]["HungWindow"] | null;
         };
@@ -1602,8 +1650,15 @@ export interface components {
         };
         /** @description A rule to keep, or a protocol of the archive to take into a list. */
         NewHangingProtocol: {
+            /** @default true */
+            isOn: boolean;
             /** @enum {string} */
             owner: "person" | "site";
+            /**
+             * @description Place in the list, from 0.
+             * @default 0
+             */
+            position: number;
             rule?: components["schemas"]["HangingRule"] | null;
             sopInstanceUid?: string | null;
         };
@@ -3328,6 +3383,91 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HangingProtocol"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFormerProtocols: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HangingProtocol"][];
                 };
             };
             /** @description Bad Request */

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, model_valida
 
 from filmless.api.models.base import Answer, Request, Text, words
 from filmless.reading.hanging_reading import NoteKind
-from filmless.reading.hanging_rules import Plane, Side, Sizing, Weighting
+from filmless.reading.hanging_rules import CUT_MAX_MM, CutPlane, Plane, Preset, Side, Sizing, SlabMode, Weighting
 
 Words = Annotated[list[str], BeforeValidator(words)]
 Few = Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=32)]
@@ -88,12 +88,33 @@ class HungWindow(Said):
     width: Annotated[float, Field(ge=1, allow_inf_nan=False)]
 
 
+Mm = Annotated[float, Field(ge=0, le=CUT_MAX_MM)]
+
+
+class HangingCut(Said):
+    """Planes cut from the stack; 0 mm is a voxel."""
+
+    kind: Literal["plane"]
+    plane: CutPlane
+    thickness: Mm
+    interval: Mm
+    mode: SlabMode
+
+
+class HangingRendering(Said):
+    """The stack as a volume; an empty preset is that of its modality."""
+
+    kind: Literal["volume"]
+    preset: Preset
+
+
 class HangingViewport(Said):
     """What hangs in one viewport, and how."""
 
     selector: HangingSelector | None
     window: HungWindow | None
     is_inverted: bool
+    reformat: Annotated[HangingCut | HangingRendering, Field(discriminator="kind")] | None
 
 
 class HangingLinks(Said):
@@ -133,6 +154,7 @@ class HangingProtocol(Answer):
     is_on: bool
     name: str
     creator: str
+    created_at: str = Field(description="When the instance was written, as DICOM says it (VR DT).")
     rule: HangingRule | None
     notes: list[HangingNote]
     problem: str = Field(description="Why there is no rule.")
@@ -144,6 +166,8 @@ class NewHangingProtocol(Request):
     owner: Literal["person", "site"]
     rule: HangingRule | None = None
     sop_instance_uid: Annotated[str, Field(max_length=64)] | None = None
+    is_on: bool = True
+    position: Annotated[int, Field(ge=0, le=1000)] = Field(0, description="Place in the list, from 0.")
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -155,6 +179,7 @@ class NewHangingProtocol(Request):
 class HangingProtocolChange(Request):
     """What is to be other; what is not given stays."""
 
+    rule: HangingRule | None = None
     name: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     is_on: bool | None = None
     position: Annotated[int, Field(ge=0, le=1000)] | None = Field(None, description="Place in the list, from 0.")
