@@ -10,19 +10,12 @@ from playwright.sync_api import Page
 from pydicom.dataset import Dataset
 
 import make
+from hung import READY, hung
 from screen import OpenPage, ScreenServer, serious_findings
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("screen")]
 
 MAMMOGRAM = "1.2.840.10008.5.1.4.1.1.1.2"
-HUNG = (
-    "(id) => window.__filmless?.viewer?.hanging.matches[window.__filmless.viewer.hanging.current]?.protocol.id === id"
-)
-SHOWN = """() => { const v = window.__filmless.viewer; return v.viewports().map(id => {
-  const pane = v.viewport(id); return pane.imageId?.split('/instances/')[1].split('/')[0] ?? null; }) }"""
-READY = """() => { const v = window.__filmless.viewer; return v.viewports().every(id => {
-  const pane = v.viewport(id); return pane.status === 'empty' || (pane.status === 'ready' && pane.shown === pane.index
-  && pane.values()); }) }"""
 PIXELS_PER_MM = """() => { const v = window.__filmless.viewer; return v.viewports().map(id => {
   const pane = v.viewport(id); const [a, b] = [[0, 0], [10, 0]].map(pane.imageToCanvas);
   return Math.abs(b[0] - a[0]) / 10 / pane.place.columnSpacing; }) }"""
@@ -75,14 +68,6 @@ def breast(side: str, view: str, spacing: str, shape: tuple[int, int], **more: A
         "SeriesDescription": "L MLO",
     }
     return make.ct_slice(rows, columns, **values | more)
-
-
-def hung(page: Page, protocol: str) -> list[str | None]:
-    """The instances in the viewports once a protocol hangs them."""
-    page.wait_for_function(HUNG, arg=protocol)
-    page.wait_for_function(READY)
-    shown: list[str | None] = page.evaluate(SHOWN)
-    return shown
 
 
 def scales_are(page: Page, wanted: list[float]) -> None:
@@ -293,6 +278,5 @@ def test_an_arrangement_is_tried_remembered_and_hangs_the_next_study(
     page.screenshot(path="/tmp/hanging-list.png")
     assert serious_findings(page) == []
     renamed.get_by_role("button", name="Delete Knees").click()
-    page.get_by_role("dialog", name="Delete Knees").get_by_role("button", name="Delete", exact=True).click()
     renamed.wait_for(state="detached")
     assert "Knees" not in [each["name"] for each in screen_server.call("GET", "/hanging-protocols")]

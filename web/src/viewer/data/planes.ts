@@ -56,6 +56,10 @@ export function basesOf(grid: Grid): Bases {
   };
 }
 
+/** Whether planes lie as they did before anybody turned them. */
+export const isStraight = ({ right, down }: Basis, straight: Basis): boolean =>
+  dot(right, straight.right) > 0.9999 && dot(down, straight.down) > 0.9999;
+
 /** Turns a direction about an axis, by the right hand. */
 export function turned(direction: Vector3, axis: Vector3, radians: number): Vector3 {
   const cosine = Math.cos(radians);
@@ -116,6 +120,8 @@ export interface Derivation {
   plane: PlaneName;
   basis: Basis;
   slab: Slab;
+  /** From one plane to the next; 0 is a voxel. */
+  intervalMm: number;
 }
 
 export interface PlaneStack extends StackDisplaySet {
@@ -145,12 +151,12 @@ export function planeStack(
   derivation: Omit<Derivation, 'sourceId'>,
   revision: number,
 ): PlaneStack {
-  const { basis, plane, slab } = derivation;
+  const { basis, plane, slab, intervalMm } = derivation;
   const normal = normalOfBasis(basis);
   const inPlane = Math.min(spacingAlong(grid, basis.right), spacingAlong(grid, basis.down));
   const across = extentOf(grid, basis.right, inPlane, SIDE_MAX);
   const downward = extentOf(grid, basis.down, inPlane, SIDE_MAX);
-  const through = extentOf(grid, normal, spacingAlong(grid, normal), PLANES_MAX);
+  const through = extentOf(grid, normal, intervalMm || spacingAlong(grid, normal), PLANES_MAX);
   const first = source.frames[0]?.instance ?? source.representative;
   const dataset: DicomJson = Object.fromEntries(
     Object.entries(first.dataset).filter(([tag]) => !OF_ONE_IMAGE.has(tag)),

@@ -24,7 +24,8 @@ export interface Volume {
   most: number;
 }
 
-export type SlabMode = 'mean' | 'max' | 'min';
+export const SLAB_MODES = ['mean', 'max', 'min'] as const;
+export type SlabMode = (typeof SLAB_MODES)[number];
 
 export interface Slab {
   /** 0 is a plane without thickness. */

@@ -11,18 +11,10 @@ import {
   type Size,
 } from '../data/orientation';
 import { distanceTo, frameOfReferenceOf, nearestFrame, normalOfGeometry, worldToImage } from '../data/places';
-import {
-  basesOf,
-  PLANES,
-  PLANES_PREFIX,
-  type PlaneName,
-  type PlaneStack,
-  planeStack,
-  rotatedAbout,
-} from '../data/planes';
+import { basesOf, PLANES, type PlaneName, type PlaneStack, planeStack, rotatedAbout } from '../data/planes';
 import { reslice, type Slab, THIN, worldAt } from '../data/reslice';
 import { add, scale, type Vector3 } from '../data/vectors';
-import { regularityOf } from '../data/volume';
+import { type Grid, type Irregularity, regularityOf } from '../data/volume';
 import { closeRendering } from '../rendering/state';
 import { type PlanesState, useSpace } from '../state/space';
 import {
@@ -73,11 +65,18 @@ export function sourceOf(pane: PaneId): StackDisplaySet | null {
   return source?.kind === 'stack' ? source : null;
 }
 
-function build(source: StackDisplaySet, planes: Pick<PlanesState, 'grid' | 'bases' | 'slab'>): PlaneStack[] {
+/** Stacks of the planes that have a viewport, with the distances that they have there. */
+function build(source: StackDisplaySet, planes: Omit<PlanesState, 'sourceId' | 'center'>): PlaneStack[] {
   revision += 1;
-  return PLANES.map((plane) =>
-    planeStack(source, planes.grid, { plane, basis: planes.bases[plane], slab: planes.slab }, revision),
-  );
+  const state = useViewer.getState();
+  return PLANES.flatMap((plane) => {
+    const pane = planes.panes[plane];
+    if (!pane) return [];
+    const shown = stackOf(state, pane)?.derived;
+    const intervalMm = shown?.sourceId === source.id ? shown.intervalMm : 0;
+    const derivation = { plane, basis: planes.bases[plane], slab: planes.slab, intervalMm };
+    return [planeStack(source, planes.grid, derivation, revision)];
+  });
 }
 
 function put(list: PlaneStack[]): void {
@@ -102,6 +101,58 @@ function dropUnused(): void {
   });
 }
 
+const middleOf = (grid: Grid): Vector3 =>
+  worldAt(grid, [Math.floor(grid.size[0] / 2), Math.floor(grid.size[1] / 2), Math.floor(grid.size[2] / 2)]);
+
+/** The planes of a stack that a protocol asks for, and the middle one; or why the stack is no volume. */
+export function cutPlanes(
+  source: StackDisplaySet,
+  cut: { plane: PlaneName; slab: Slab; intervalMm: number },
+): { kind: 'cut'; displaySetId: string; index: number } | { kind: 'irregular'; why: Irregularity } {
+  const found = regularityOf(source.frames);
+  if (found.kind === 'irregular') return found;
+  const { grid } = found;
+  revision += 1;
+  const stack = planeStack(source, grid, { ...cut, basis: basesOf(grid)[cut.plane] }, revision);
+  put([stack]);
+  return {
+    kind: 'cut',
+    displaySetId: stack.id,
+    index: nearestFrame(stack.frames, middleOf(grid))?.index ?? 0,
+  };
+}
+
+/** Planes that a protocol hung share a point and a slab as if the reader had opened them: those like the first. */
+export function joinPlanes(): void {
+  const state = useViewer.getState();
+  const cuts = visiblePanes(state).flatMap((pane) => {
+    const derived = stackOf(state, pane)?.derived;
+    return derived ? [{ pane, derived }] : [];
+  });
+  for (const sourceId of new Set(cuts.map(({ derived }) => derived.sourceId))) {
+    const source = state.displaySets[sourceId];
+    if (source?.kind === 'stack')
+      volumeOfStack(source).catch((error: unknown) => useSpace.setState({ notice: noticeOf(error) }));
+  }
+  const [first] = cuts;
+  const source = first && state.displaySets[first.derived.sourceId];
+  const found = source?.kind === 'stack' ? regularityOf(source.frames) : null;
+  if (!first || found?.kind !== 'regular') {
+    useSpace.setState({ planes: null });
+  } else {
+    const { grid } = found;
+    const { sourceId, slab } = first.derived;
+    const panes: PlanesState['panes'] = {};
+    for (const { pane, derived } of cuts) {
+      const isAlike = derived.slab.mode === slab.mode && derived.slab.thicknessMm === slab.thicknessMm;
+      if (derived.sourceId === sourceId && isAlike) panes[derived.plane] ??= pane;
+    }
+    const planes = { sourceId, grid, bases: basesOf(grid), center: middleOf(grid), slab, panes };
+    useSpace.setState({ planes });
+  }
+  dropUnused();
+}
+
 /** The three planes of the active viewport's stack and the stack itself, two by two. Says why when it is no volume. */
 export function openPlanes(): void {
   const source = sourceOf(useViewer.getState().active);
@@ -114,14 +165,10 @@ export function openPlanes(): void {
   const { grid } = found;
   const { voi, isInverted } = useViewer.getState().panes[useViewer.getState().active];
   const bases = basesOf(grid);
-  const center = worldAt(grid, [
-    Math.floor(grid.size[0] / 2),
-    Math.floor(grid.size[1] / 2),
-    Math.floor(grid.size[2] / 2),
-  ]);
-  const list = build(source, { grid, bases, slab: THIN });
+  const center = middleOf(grid);
+  const panes = { axial: 'pane1', coronal: 'pane2', sagittal: 'pane3' } as const;
+  const list = build(source, { grid, bases, slab: THIN, panes });
   put(list);
-  const panes: PlanesState['panes'] = { axial: 'pane1', coronal: 'pane2', sagittal: 'pane3' };
   setLayout('2x2');
   volumeOfStack(source).catch((error: unknown) => {
     useSpace.setState({ notice: noticeOf(error) });
@@ -129,7 +176,7 @@ export function openPlanes(): void {
   });
   openDisplaySet('pane4', source.id);
   list.forEach((stack) => {
-    const pane = panes[stack.derived.plane];
+    const pane: PaneId = panes[stack.derived.plane];
     openDisplaySet(pane, stack.id);
     changePane(pane, { voi, isInverted, index: nearestFrame(stack.frames, center)?.index ?? 0 });
   });
@@ -144,7 +191,8 @@ export function closePlanes(): void {
   if (!planes) return;
   useSpace.setState({ planes: null });
   if (useViewer.getState().tool === 'crosshair') useViewer.setState({ tool: 'window' });
-  for (const plane of PLANES) openDisplaySet(planes.panes[plane], planes.sourceId);
+  for (const pane of new Set([...Object.values(planes.panes), 'pane1' as const]))
+    openDisplaySet(pane, planes.sourceId);
   setLayout('1x1');
   dropUnused();
 }
@@ -162,6 +210,7 @@ export function moveTo(center: Vector3, except: PaneId | null = null): void {
   useSpace.setState({ planes: { ...planes, center } });
   for (const plane of PLANES) {
     const pane = planes.panes[plane];
+    if (!pane) continue;
     const stack = stackOf(useViewer.getState(), pane);
     const nearest = pane === except || !stack?.derived ? null : nearestFrame(stack.frames, center);
     if (nearest) setIndex(pane, nearest.index);
@@ -236,11 +285,10 @@ async function change(wish: Wish): Promise<void> {
 async function replace(source: StackDisplaySet, planes: PlanesState): Promise<void> {
   const list = build(source, planes);
   for (const stack of list) stacks.set(stack.id, stack);
-  const targets = list.map((stack) => ({
-    stack,
-    pane: planes.panes[stack.derived.plane],
-    index: nearestFrame(stack.frames, planes.center)?.index ?? 0,
-  }));
+  const targets = list.flatMap((stack) => {
+    const pane = planes.panes[stack.derived.plane];
+    return pane ? [{ stack, pane, index: nearestFrame(stack.frames, planes.center)?.index ?? 0 }] : [];
+  });
   await Promise.all(targets.map(({ stack, index }) => session.makeReady(stack, index)));
   if (useSpace.getState().planes === null) return;
   put(list);
@@ -294,7 +342,7 @@ export function listenToPlanes(): () => void {
     const stack = stackOf(now, pane);
     const frame = stack?.derived ? stack.frames[current.index] : undefined;
     const geometry = frame && geometryOf(frame);
-    if (!geometry || !stack?.id.startsWith(PLANES_PREFIX)) return;
+    if (!geometry || !stack?.derived || planes.panes[stack.derived.plane] !== pane) return;
     const step = -distanceTo(geometry, planes.center);
     if (Math.abs(step) < 1e-6) return;
     useSpace.setState({

@@ -31,8 +31,12 @@ import {
   type ViewerState,
   visiblePanes,
 } from '../state/store';
+import { regularityOf } from '../data/volume';
+import { closeRendering, openRendering } from '../rendering/state';
+import { noticeOf } from '../tools/notices';
 import { setSizing } from '../tools/sizes';
-import { toggleFusion } from '../tools/spatial';
+import { loadPlanes, tell, toggleFusion } from '../tools/spatial';
+import { engineIfLoaded } from '../tools/withEngine';
 import { builtIn } from './builtIn';
 import { hangingChoice } from './choice';
 import { type Picture, picturesOf } from './facts';
@@ -77,7 +81,7 @@ async function protocolsInUse(queries: QueryClient): Promise<Protocol[]> {
 export const protocolId = (owner: HangingOwner, id: number): string => `${owner}:${id}`;
 
 /** The server has checked it: its layout is one that the viewer has. */
-const ruleFrom = (said: HangingRule): Rule => said as unknown as Rule;
+export const ruleFrom = (said: HangingRule): Rule => said as unknown as Rule;
 
 /** The current study and the priors that a protocol can show; of priors nothing is fetched that it does not ask for. */
 async function studiesFor(
@@ -184,6 +188,42 @@ function hungAs(state: ViewerState, picture: Picture | null, viewport: Viewport 
   return null;
 }
 
+/** Cuts the planes that viewports ask for; a stack that is no volume hangs as it is, and it is said why. */
+async function withPlanes(
+  hung: readonly (Hung | null)[],
+  viewports: readonly Viewport[],
+): Promise<(Hung | null)[]> {
+  if (!viewports.some(({ reformat }) => reformat?.kind === 'plane')) return [...hung];
+  const { cutPlanes } = await loadPlanes();
+  const { displaySets } = useViewer.getState();
+  return hung.map((each, at) => {
+    const cut = viewports[at]?.reformat;
+    if (!each || cut?.kind !== 'plane') return each;
+    const source = displaySets[each.displaySetId];
+    if (source?.kind !== 'stack') return each;
+    const { plane, thickness: thicknessMm, interval: intervalMm, mode } = cut;
+    const found = cutPlanes(source, { plane, slab: { thicknessMm, mode }, intervalMm });
+    if (found.kind === 'irregular') {
+      tell(noticeOf(found.why));
+      return each;
+    }
+    return { ...each, displaySetId: found.displaySetId, index: found.index };
+  });
+}
+
+/** Renders the volume that a protocol asks for, in its viewport. */
+function renderVolume({ layout, viewports }: Rule, hung: readonly (Hung | null)[]): void {
+  const at = viewports.findIndex(({ reformat }) => reformat?.kind === 'volume');
+  const { displaySets } = useViewer.getState();
+  const source = displaySets[hung[at]?.displaySetId ?? ''];
+  const pane = panesOf(layout)[at];
+  const asked = viewports[at]?.reformat;
+  if (source?.kind !== 'stack' || !pane || asked?.kind !== 'volume') return;
+  const found = regularityOf(source.frames);
+  if (found.kind === 'irregular') tell(noticeOf(found.why));
+  else openRendering(source.id, pane, asked.preset === '' ? null : asked.preset);
+}
+
 /** How the study stood before a protocol hung it. */
 let opened: { studyInstanceUid: string; layout: Layout; hung: (Hung | null)[] } | null = null;
 
@@ -207,6 +247,9 @@ function arrange(layout: Layout, hung: readonly (Hung | null)[], protocol: Proto
   isArranging = true;
   try {
     hangPanes(layout, hung);
+    closeRendering();
+    if (engineIfLoaded()) void loadPlanes().then(({ joinPlanes }) => joinPlanes());
+    if (protocol) renderVolume(protocol, hung);
     useSpace.setState({ links: protocol?.links ?? NO_LINKS, anchors: {} });
     setSizing(protocol?.sizing ?? 'fit');
     if ((useSpace.getState().fusion !== null) !== (protocol?.hasFusion ?? false)) void toggleFusion();
@@ -239,7 +282,9 @@ export async function hangBy(at: number | null): Promise<void> {
     }
     const state = useViewer.getState();
     const { layout, viewports } = match.protocol;
-    const hung = match.pictures.map((picture, index) => hungAs(state, picture, viewports[index]));
+    const stacks = match.pictures.map((picture, index) => hungAs(state, picture, viewports[index]));
+    const hung = await withPlanes(stacks, viewports);
+    if (useViewer.getState().studyInstanceUid !== studyInstanceUid) return;
     arrange(layout, hung, match.protocol);
     useHanging.setState({ current: at });
   } catch (error) {

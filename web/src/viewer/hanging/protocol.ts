@@ -1,4 +1,7 @@
 /** What a hanging protocol says: when it is for a study, how viewports lie, what goes into each. Plain data. */
+import { PLANES, type PlaneName } from '../data/planes';
+import { SLAB_MODES, type SlabMode } from '../data/reslice';
+import { RENDERINGS, type RenderingName } from '../rendering/presets';
 import type { Layout } from '../state/layout';
 
 export interface Code {
@@ -19,6 +22,26 @@ export interface Conditions {
   /** Priors that must be there. */
   priors: number;
 }
+
+/** As the server names them (`dicom/anatomy.py`). */
+export const REGIONS = [
+  'head',
+  'neck',
+  'chest',
+  'heart',
+  'breast',
+  'abdomen',
+  'pelvis',
+  'spine',
+  'shoulder',
+  'elbow',
+  'hand',
+  'hip',
+  'knee',
+  'foot',
+  'leg',
+  'whole body',
+] as const;
 
 export const PLANE_NAMES = ['axial', 'coronal', 'sagittal', 'oblique'] as const;
 export type ImagePlane = (typeof PLANE_NAMES)[number];
@@ -50,11 +73,39 @@ export interface HungWindow {
   width: number;
 }
 
+/** Planes cut from the stack: as thick, and as far apart, as is said in mm; 0 is a voxel. */
+export interface Cut {
+  kind: 'plane';
+  plane: PlaneName;
+  thickness: number;
+  interval: number;
+  mode: SlabMode;
+}
+
+/** The stack as a volume; without a preset, by that of its modality. */
+export interface Rendering {
+  kind: 'volume';
+  preset: RenderingName | '';
+}
+
+export type Reformat = Cut | Rendering;
+
+export const CUT_PLANES = PLANES;
+export const CUT_MODES = SLAB_MODES;
+export const CUT_MAX_MM = 100;
+export const RENDERING_PRESETS = ['', ...RENDERINGS] as const;
+
+/** Priors that a rule can ask for. */
+export const PRIORS_MAX = 3;
+
 export interface Viewport {
   selector: Selector | null;
   window: HungWindow | null;
   isInverted: boolean;
+  reformat: Reformat | null;
 }
+
+export const EMPTY: Viewport = { selector: null, window: null, isInverted: false, reformat: null };
 
 export const SIZES = ['fit', 'same', 'true'] as const;
 /** Each picture as large as fits, all of the same mm to the screen's pixel, or as large as in the patient. */
@@ -104,9 +155,8 @@ export const ANYTHING: Selector = {
 export const NO_LINKS: Rule['links'] = { place: false, window: false, view: false };
 
 export const showing = (selector: Partial<Selector>, more: Partial<Viewport> = {}): Viewport => ({
+  ...EMPTY,
   selector: { ...ANYTHING, ...selector },
-  window: null,
-  isInverted: false,
   ...more,
 });
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Picture } from './facts';
 import { choosePictures, type SubjectWithPictures } from './matching';
-import { ANYTHING } from './protocol';
+import { ANYTHING, EMPTY } from './protocol';
 import { type Arrangement, ruleOf, selectorOf, type Stood } from './remember';
 
 const picture = (series: string, more: Partial<Picture> = {}): Picture => ({
@@ -35,7 +35,7 @@ const study = (...pictures: Picture[]): SubjectWithPictures => ({
 
 const stood = (each: Picture | undefined, prior = 0): Stood => {
   if (!each) throw new Error('no picture');
-  return { prior, picture: each, window: null, isInverted: false };
+  return { prior, picture: each, window: null, isInverted: false, reformat: null };
 };
 const arranged = (panes: (Stood | null)[], more: Partial<Arrangement> = {}): Arrangement => ({
   layout: `1x${panes.length}`,
@@ -73,10 +73,9 @@ test('contrast, Image Type and thickness are named only where they tell pictures
   ]);
   // Whatever was told finds the picture again.
   all.forEach((each) => {
-    const [found] = choosePictures(
-      { viewports: [{ selector: selectorOf(each, all, 0), window: null, isInverted: false }] },
-      [study(...all)],
-    );
+    const [found] = choosePictures({ viewports: [{ ...EMPTY, selector: selectorOf(each, all, 0) }] }, [
+      study(...all),
+    ]);
     expect(found).toBe(each);
   });
 });
@@ -156,4 +155,22 @@ test('projections are told by view and side, PET/CT by its PET', () => {
   );
   expect(rule.when.modalities).toEqual(['PT']);
   expect(rule.hasFusion).toBe(true);
+});
+
+test('planes and a volume are remembered with the stack that they are made of', () => {
+  const current = study(picture('1.1'), picture('1.2', { plane: 'coronal' }));
+  const cut = { kind: 'plane', plane: 'sagittal', thickness: 4, interval: 2, mode: 'max' } as const;
+  const volume = { kind: 'volume', preset: 'ctBone' } as const;
+  const panes = [
+    { ...stood(current.pictures[0]), reformat: cut },
+    { ...stood(current.pictures[0]), reformat: volume },
+    stood(current.pictures[1]),
+  ];
+  const rule = ruleOf(arranged(panes), [current], 'planes');
+  expect(rule.viewports.map(({ selector, reformat }) => [selector?.plane, reformat])).toEqual([
+    ['axial', cut],
+    ['axial', volume],
+    ['coronal', null],
+  ]);
+  expect(choosePictures(rule, [current]).map((each) => each?.displaySetId)).toEqual(['1.1', '1.1', '1.2']);
 });

@@ -2,7 +2,16 @@
 import type { Layout } from '../state/layout';
 import type { Picture } from './facts';
 import { choosePictures, inOrder, isSelected, likeness, type SubjectWithPictures } from './matching';
-import { ANYTHING, type HungWindow, type Rule, type Selector, type Sizing, type Viewport } from './protocol';
+import {
+  ANYTHING,
+  EMPTY,
+  type HungWindow,
+  type Reformat,
+  type Rule,
+  type Selector,
+  type Sizing,
+  type Viewport,
+} from './protocol';
 
 /** How a viewport stands; null where nothing hangs that a rule could name. */
 export interface Stood {
@@ -11,6 +20,8 @@ export interface Stood {
   picture: Picture;
   window: HungWindow | null;
   isInverted: boolean;
+  /** Planes cut from it, or its volume. */
+  reformat: Reformat | null;
 }
 
 export interface Arrangement {
@@ -86,7 +97,7 @@ function ofPrior(
 
 const likenessTo = (stood: Stood, other: Stood | null): number =>
   other ? likeness(other.picture, stood.picture) : -1;
-const asViewport = (selector: Selector): Viewport => ({ selector, window: null, isInverted: false });
+const asViewport = (selector: Selector): Viewport => ({ ...EMPTY, selector });
 
 /** The rule that would hang the study as it stands. `studies` are the current one and the priors that hang. */
 export function ruleOf(
@@ -99,6 +110,7 @@ export function ruleOf(
     selector: stood?.prior === 0 ? selectorOf(stood.picture, studies[0]?.pictures ?? [], 0) : null,
     window: stood?.window ?? null,
     isInverted: stood?.isInverted ?? false,
+    reformat: stood?.reformat ?? null,
   }));
   const viewports = panes.map((stood, at): Viewport => {
     const own = current[at] ?? asViewport(ANYTHING);

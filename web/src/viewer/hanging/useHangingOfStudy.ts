@@ -15,10 +15,9 @@ export function useHangingOfStudy(isNarrow: boolean, isSeriesAsked: boolean): vo
     hangOnOpening(queries, studyInstanceUid, !isNarrow && !isSeriesAsked, abort.signal).catch(
       () => undefined,
     );
-    return () => {
-      abort.abort();
-      forgetHanging();
-    };
+    return () => abort.abort();
   }, [queries, studyInstanceUid, isNarrow, isSeriesAsked]);
+  // A window that becomes narrow has the same study: what was opened of its protocols stays.
+  useEffect(() => forgetHanging, [studyInstanceUid]);
   useEffect(listenToArranging, []);
 }

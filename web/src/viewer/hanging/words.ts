@@ -1,7 +1,14 @@
 /** Protocols in words. */
 import type { TextKey, Texts } from '../i18n';
 import type { Reason } from './matching';
-import { type Conditions, priorsShown, type Rule, type Selector, type Viewport } from './protocol';
+import {
+  type Conditions,
+  priorsShown,
+  type Reformat,
+  type Rule,
+  type Selector,
+  type Viewport,
+} from './protocol';
 
 export const regionInWords = (t: Texts, region: string): string =>
   t(`priors.region.${region.replace(' ', '')}` as TextKey);
@@ -44,10 +51,27 @@ export function selectorInWords(t: Texts, selector: Selector): string {
   return selector.prior === 0 ? what : t('hanging.ofPrior', { what, number: selector.prior });
 }
 
-export function viewportInWords(t: Texts, { selector, window, isInverted }: Viewport): string {
+/** `Coronal planes, MIP 5 mm, 2 mm apart`, or `Volume, CT: bone`. */
+export function reformatInWords(t: Texts, reformat: Reformat): string {
+  if (reformat.kind === 'volume')
+    return [t('rendering.title'), reformat.preset && t(`rendering.presets.${reformat.preset}`)]
+      .filter(Boolean)
+      .join(', ');
+  const { plane, thickness, interval, mode } = reformat;
+  return [
+    t('hanging.cut', { plane: t(`planes.${plane}`) }),
+    thickness > 0 && `${t(`planes.${mode}`)} ${t('planes.mm', { mm: thickness })}`,
+    interval > 0 && t('hanging.apart', { mm: interval }),
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+export function viewportInWords(t: Texts, { selector, window, isInverted, reformat }: Viewport): string {
   if (!selector) return t('hanging.nothing');
   const parts = [
     selectorInWords(t, selector),
+    reformat && reformatInWords(t, reformat),
     window && t('hanging.window', { width: window.width, center: window.center }),
     isInverted && t('pane.inverted'),
   ];

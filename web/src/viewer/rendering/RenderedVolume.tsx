@@ -23,7 +23,7 @@ const ZOOM_PER_PIXEL = 1.0015;
 const KEY_ZOOM = 1.2;
 const SHARE_PER_PIXEL = 1 / 400;
 
-/** A stack as a volume over the viewports, which stay as they are below it. */
+/** A stack as a volume over the viewports, or over one of them, which stay as they are below it. */
 export function RenderedVolume() {
   const sourceId = useRendering((state) => state.sourceId);
   const source = useViewer(({ displaySets }) => displaySets[sourceId ?? '']);
@@ -38,7 +38,7 @@ function useScene(stack: StackDisplaySet): [React.RefObject<HTMLDivElement | nul
     if (!target) return undefined;
     let opened: Opened | null = null;
     let isGone = false;
-    openScene(stack, target).then(
+    openScene(stack, target, useRendering.getState().preset).then(
       (made) => {
         if (isGone) {
           made.close();

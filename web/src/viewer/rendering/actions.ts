@@ -5,7 +5,7 @@ import { useViewer } from '../state/store';
 import type { Action } from '../tools/actions';
 import { noticeOf } from '../tools/notices';
 import { loadPlanes, tell } from '../tools/spatial';
-import { closeRendering, useRendering } from './state';
+import { closeRendering, openRendering, useRendering } from './state';
 
 /** The stack of the active viewport as a volume, or back to the viewports. */
 export async function toggleRendering(): Promise<void> {
@@ -18,7 +18,7 @@ export async function toggleRendering(): Promise<void> {
   if (!source) return;
   const found = regularityOf(source.frames);
   if (found.kind === 'irregular') tell(noticeOf(found.why));
-  else useRendering.setState({ sourceId: source.id });
+  else openRendering(source.id);
 }
 
 /** Why a volume that is one cannot be rendered here. */

@@ -2,7 +2,7 @@
 import type { StackDisplaySet } from '../data/displaySets';
 import { suvFactor } from '../data/suv';
 import { loadPlanes } from '../tools/spatial';
-import { firstFor } from './presets';
+import { firstFor, type RenderingName } from './presets';
 import { bytesNeeded, VolumeScene } from './VolumeScene';
 
 /** What is darkest in a MIP of PET, as it is in the colours of a fusion. */
@@ -14,7 +14,11 @@ export interface Opened {
 }
 
 /** Rejects with `NotAVolume`, `TooLarge`, `TooWide`, `NoWebGl2`, or why a frame could not be read. */
-export async function openScene(stack: StackDisplaySet, container: HTMLElement): Promise<Opened> {
+export async function openScene(
+  stack: StackDisplaySet,
+  container: HTMLElement,
+  preset: RenderingName | null,
+): Promise<Opened> {
   // Not imported by name: the code of the viewports stays a piece of its own, which the first image waits for.
   const { volumeOfStack, reserve, VIEWPORT_PRESETS } = await loadPlanes();
   const volume = await volumeOfStack(stack);
@@ -24,7 +28,7 @@ export async function openScene(stack: StackDisplaySet, container: HTMLElement):
   const release = reserve(bytesNeeded(volume));
   try {
     const scene = new VolumeScene(container, volume, upper, VIEWPORT_PRESETS);
-    scene.setPreset(firstFor(stack.modality));
+    scene.setPreset(preset ?? firstFor(stack.modality));
     return {
       scene,
       close: () => {

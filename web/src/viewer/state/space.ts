@@ -22,14 +22,14 @@ export interface Notice {
   values?: Record<string, string | number>;
 }
 
-/** Three viewports with planes of one volume, which share a point. */
+/** Viewports with planes of one volume, which share a point and a slab. */
 export interface PlanesState {
   sourceId: string;
   grid: Grid;
   bases: Bases;
   center: Vector3;
   slab: Slab;
-  panes: Record<PlaneName, PaneId>;
+  panes: Partial<Record<PlaneName, PaneId>>;
 }
 
 /** A display set whose values are laid in colours over all others of its frame of reference. */

@@ -2,7 +2,7 @@
 import type { StackDisplaySet } from '../data/displaySets';
 import { fitScale } from '../data/orientation';
 import { frameOfReferenceOf } from '../data/places';
-import type { Slab, SlabMode } from '../data/reslice';
+import { type Slab, SLAB_MODES } from '../data/reslice';
 import { suvFactor } from '../data/suv';
 import type { Point2 } from '../data/vectors';
 import { screenScale } from '../state/screenScale';
@@ -96,7 +96,7 @@ export async function straightenPlanes(): Promise<void> {
 }
 
 export const SLAB_MAX_MM = 100;
-export const SLAB_MODES: SlabMode[] = ['mean', 'max', 'min'];
+export { SLAB_MODES };
 
 export async function setSlabTo(slab: Partial<Slab>): Promise<void> {
   const { planes } = useSpace.getState();

@@ -21,6 +21,8 @@ import { BRUSH_STEP, resizeBrush } from '../segments/draft';
 import { SegmentLayer } from '../segments/SegmentLayer';
 import { action } from '../tools/actions';
 import { StudyRibbon } from '../priors/StudyRibbon';
+import { LazyRendering } from '../rendering/LazyRendering';
+import { useRendering } from '../rendering/state';
 import { marksIfLoaded } from '../tools/annotations/loading';
 import { listenToGestures } from '../tools/gestures';
 import { engineIfLoaded, loadEngine } from '../tools/withEngine';
@@ -136,6 +138,7 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
   const t = useTexts();
   const pane = useViewer((state) => state.panes[id]);
   const displaySet = useViewer((state) => displaySetOf(state, id));
+  const isRendered = useRendering(({ sourceId, pane: where }) => where === id && sourceId === displaySet?.id);
   const isActive = useViewer((state) => state.active === id);
   const studyKind = useViewer((state) => state.study.kind);
   const hasStacks = useViewer((state) =>
@@ -209,6 +212,7 @@ export function Pane({ id, isReady, isNarrow, isOnly }: PaneProps) {
           {!displaySet.isMultiFrame && pane.isPlaying && <CineBar id={id} stack={displaySet} />}
         </>
       )}
+      {isRendered && <LazyRendering />}
       <StudyRibbon id={id} />
       {displaySet?.kind === 'object' && <ObjectView id={id} displaySet={displaySet} />}
       {status.kind === 'failed' && (

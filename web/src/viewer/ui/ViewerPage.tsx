@@ -7,6 +7,7 @@ import { asFailure, type Failure } from '../data/errors';
 import { firstPictureSettled } from '../data/opening';
 import { reportOpening } from '../data/reportOpening';
 import { useTexts } from '../i18n';
+import { EditDialog } from '../hanging/EditDialog';
 import { HungBy } from '../hanging/HungBy';
 import { ProtocolsDialog } from '../hanging/ProtocolsDialog';
 import { RememberDialog } from '../hanging/RememberDialog';
@@ -16,6 +17,7 @@ import { applyViewChoice } from '../prefs/view';
 import { PriorsPanel } from '../priors/PriorsPanel';
 import { usePriors } from '../priors/hanging';
 import { useReadingKeys } from '../priors/useReadingKeys';
+import { LazyRendering } from '../rendering/LazyRendering';
 import { useRendering } from '../rendering/state';
 import { useSegments } from '../segments/draft';
 import { useAnnotations } from '../state/annotations';
@@ -100,10 +102,6 @@ function useOwnView(isNarrow: boolean): void {
   }, [studyInstanceUid, isNarrow]);
 }
 
-const RenderedVolume = lazy(() =>
-  import('../rendering/RenderedVolume').then((page) => ({ default: page.RenderedVolume })),
-);
-
 const SegmentPanel = lazy(() =>
   import('../segments/SegmentPanel').then((panel) => ({ default: panel.SegmentPanel })),
 );
@@ -136,7 +134,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
   const hasPriors = usePriors((state) => state.isOpen);
   const hasMeasurements = useViewer((state) => state.hasMeasurements);
   const hasObjects = useObjects((state) => state.hasPanel);
-  const isRendered = useRendering((state) => state.sourceId !== null);
+  const isRendered = useRendering(({ sourceId, pane }) => sourceId !== null && pane === null);
   const hasSegments = useSegments((state) => state.hasPanel);
   useSessionCheck();
   useEffect(reportOpening, []);
@@ -196,11 +194,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
           ) : (
             <Grid isReady={engine === true} isNarrow={isNarrow} />
           )}
-          {isRendered && !failure && (
-            <Suspense>
-              <RenderedVolume />
-            </Suspense>
-          )}
+          {isRendered && !failure && <LazyRendering />}
         </main>
         {hasPriors && <PriorsPanel />}
         {hasMeasurements && <MeasurementPanel />}
@@ -223,6 +217,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
       <PreferencesDialog />
       <RememberDialog />
       <ProtocolsDialog />
+      <EditDialog />
     </div>
   );
 }
