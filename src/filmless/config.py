@@ -225,6 +225,9 @@ class Settings(BaseSettings):
     cine_frames_max: int = Field(2000, description="Frames of one picture that moves (GIF, MP4).", ge=2)
     cine_side_max: int = Field(1920, description="Longest side of a video made of frames, in pixels.", ge=16, le=4096)
     cine_bytes_max: int = Field(64 << 20, description="Longest video made of frames.", ge=1 << 16)
+    film_body_max_bytes: int = Field(
+        512 << 20, description="Longest request with the pictures of a film that a viewport plays.", ge=1 << 16
+    )
     video_cut_bytes_max: int = Field(
         512 << 20, description="Longest video that frames are cut out of; it is held in memory meanwhile.", ge=1 << 16
     )

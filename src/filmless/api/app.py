@@ -20,6 +20,7 @@ from filmless.api import (
     deletions,
     errors,
     events,
+    films,
     hanging,
     health,
     marks,
@@ -44,7 +45,7 @@ from filmless.health.watch import Watch
 OPEN: Final = frozenset({("POST", "/session"), ("GET", "/setup"), ("POST", "/setup")})
 """The ways in, for those who have no session yet."""
 
-STREAMED: Final = frozenset({"/uploads"})
+STREAMED: Final = re.compile(r"/uploads|/studies/[^/]+/films")
 """Paths that take their body as it comes and bound it themselves."""
 
 MASKED: Final = re.compile(r"/studies/[^/]+/segmentations")
@@ -75,7 +76,7 @@ class Closed:
             await unauthorised()(scope, receive, send)
         elif "\0" in path or b"%00" in scope["query_string"]:
             await problem(HTTPStatus.BAD_REQUEST, "The address has a NUL character in it.")(scope, receive, send)
-        elif path in STREAMED:
+        elif STREAMED.fullmatch(path):
             await self.app(scope, receive, partial(_send_uncached, send))
         else:
             length_max = self.masked_max_bytes if MASKED.fullmatch(path) else self.body_max_bytes
@@ -115,7 +116,7 @@ def create_api(archive: Archive | None) -> FastAPI:
     )
     errors.add_handlers(app)
     studied = (studies, deletions, uploads, objects, marks)
-    in_viewer = (hanging, openings, preferences, waveforms)
+    in_viewer = (films, hanging, openings, preferences, waveforms)
     for room in (session, *studied, events, changes, people, peers, operation, health, webhooks, audit, *in_viewer):
         app.include_router(room.router)
     if archive is not None:

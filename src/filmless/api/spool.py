@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import IO, Any, BinaryIO, Final
+from typing import IO, Any, BinaryIO, Final, Literal
 
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
@@ -22,15 +22,19 @@ _WRITE_BYTES: Final = 4 << 20
 
 
 @asynccontextmanager
-async def spool(archive: Archive, request: Request) -> AsyncIterator[BinaryIO]:
+async def spool(
+    archive: Archive,
+    request: Request,
+    limit: Literal["upload_file_max_bytes", "film_body_max_bytes"] = "upload_file_max_bytes",
+) -> AsyncIterator[BinaryIO]:
     """Write the body of a request to a file as it arrives, for the length of the block.
 
     Raises
     ------
-    Refused: there is no body. TooLarge: it is longer than `upload_file_max_bytes`. Unavailable: the disk is full.
+    Refused: there is no body. TooLarge: it is longer than the setting `limit`. Unavailable: the disk is full.
     """
-    length_max = archive.settings.upload_file_max_bytes
-    too_long = f"the file is longer than {length_max} bytes (upload_file_max_bytes)"
+    length_max = int(getattr(archive.settings, limit))
+    too_long = f"the file is longer than {length_max} bytes ({limit})"
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > length_max:
         raise TooLarge(too_long)

@@ -26,7 +26,7 @@ from filmless.errors import FilmlessError, Refused
 if TYPE_CHECKING:
     from filmless.dicom.blending import Layer
     from filmless.retrieve.cutting import Cut
-    from filmless.retrieve.filming import Film
+    from filmless.retrieve.filming import Film, Pictures
 
 _HEAD: Final = struct.Struct("<II")
 _HEADERS_KEPT: Final = 8
@@ -84,6 +84,7 @@ class Tasks:
         self._samples_max = samples_max
         self._headers: OrderedDict[str, Header] = OrderedDict()
         self._film: Film | None = None
+        self._pictures: Pictures | None = None
         self._cut: Cut | None = None
 
     def run(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
@@ -213,17 +214,25 @@ class Tasks:
         return Layer(found, is_there, how)
 
     def _filmed(self, task: dict[str, Any], parts: list[memoryview]) -> tuple[dict[str, Any], bytes]:
-        """Begin a video, add a picture to it, or end it: three tasks of one lease."""
+        """Begin a video, add a picture or a piece of JPEG pictures to it, or end it: tasks of one lease."""
         import numpy as np
 
-        from filmless.retrieve.filming import Film
+        from filmless.retrieve.filming import Film, Pictures
 
         if task["task"] == "film":
             self._film = Film(task["frame_time_ms"], task["bytes_max"])
+            self._pictures = None
         elif self._film is None:
             raise Refused("no video was begun")
         elif task["task"] == "film_picture":
             self._film.add(np.frombuffer(parts[0], np.uint8).reshape(task["shape"]), task["duration_ms"])
+        elif task["task"] == "film_jpegs":
+            self._pictures = self._pictures or Pictures(task["side_max"])
+            count = 0
+            for picture in self._pictures.read(parts[0]):
+                self._film.add(picture, task["duration_ms"])
+                count += 1
+            return {"count": count}, b""
         else:
             film, self._film = self._film, None
             return {}, film.end()

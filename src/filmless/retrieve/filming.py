@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, Final
 
 from filmless.dicom.movies import with_tables_first
 from filmless.errors import Refused
 
+JPEGS: Final = "video/x-motion-jpeg"
 _SMPTE_170M: Final = 6
 _LIMITED_RANGE: Final = 1
 _MILLISECOND: Final = Fraction(1, 1000)
@@ -80,3 +82,40 @@ class Film:
         if self._written > self._bytes_max:
             raise Refused(f"the video passes {self._bytes_max} bytes: ask for fewer frames or a smaller viewport")
         self._container.mux(packets)
+
+
+class Pictures:
+    """JPEG pictures one after the other, in pieces cut anywhere: where one ends is found by FFmpeg's own parser."""
+
+    def __init__(self, side_max: int) -> None:
+        import av
+
+        self._side_max = side_max
+        self._decoder: Any = av.CodecContext.create("mjpeg", "r")
+        self._size: tuple[int, int] | None = None
+
+    def read(self, piece: memoryview) -> Iterator[Any]:
+        """Give the pictures that end in this piece, as arrays of RGB; an empty piece ends the last.
+
+        Raises
+        ------
+        Refused: it is no JPEG, or a picture is too large, or has another size than the first.
+        """
+        import av
+
+        try:
+            for packet in self._decoder.parse(bytes(piece)):
+                for frame in self._decoder.decode(packet):
+                    self._require(frame.width, frame.height)
+                    yield frame.to_ndarray(format="rgb24")
+        except av.FFmpegError as error:
+            raise Refused(f"a picture of the film is no JPEG: {error}") from error
+
+    def _require(self, width: int, height: int) -> None:
+        if max(width, height) > self._side_max:
+            raise Refused(
+                f"a picture of {width} x {height}; films of up to {self._side_max} x {self._side_max} are made"
+            )
+        if self._size not in {None, (width, height)}:
+            raise Refused(f"a picture of {width} x {height} in a film of {self._size}")
+        self._size = (width, height)

@@ -1,4 +1,4 @@
-"""Bodies of the reading room: preferences, priors."""
+"""Bodies of the reading room: preferences, priors, films."""
 
 from __future__ import annotations
 
@@ -37,3 +37,12 @@ class Prior(Answer):
     is_relevant: bool
     is_later: bool
     reasons: list[Reason]
+
+
+class FilmLimits(Answer):
+    """Whether films can be made here, and how long and large one may be."""
+
+    is_possible: bool
+    pictures_max: int
+    side_max: int
+    body_max_bytes: int
