@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 CONTENT_SECURITY_POLICY = (
     b"default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    b"img-src 'self' data: blob:; worker-src 'self' blob:; object-src 'none'; base-uri 'self'; "
+    b"img-src 'self' data: blob:; worker-src 'self' blob:; frame-src 'self' blob:; object-src 'none'; base-uri 'self'; "
     b"form-action 'self'; frame-ancestors 'none'"
 )
 SECURITY_HEADERS = [

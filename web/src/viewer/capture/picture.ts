@@ -2,18 +2,13 @@
 import { saveFile } from '@/lib/saveFile';
 import i18next from 'i18next';
 import type { Frame, Instance } from '../data/frames';
-import { texts } from '../data/dicomJson';
-import { edgeLetters, type Size } from '../data/orientation';
+import type { Size } from '../data/orientation';
 import { textNow } from '../i18n';
 import { displaySetOf, type PaneId, stackOf, useViewer } from '../state/store';
 import { tell } from '../tools/spatial';
-import { windowText } from '../ui/Overlay';
 import { shownWaveforms } from '../waveform/shown';
-import { type Captions, captionsOf, fileNameOf, type Identity, pixelsMayName } from './captions';
-
-const MARGIN = 12;
-const FONT_PX = 14;
-const LINE = 1.4;
+import { captionsOf, fileNameOf, type Identity, pixelsMayName } from './captions';
+import { blobOf, captionsNow, drawPane, drawWords, elementOf, heightOf } from './drawing';
 
 /** The frame that a viewport shows, when it shows one. */
 function shownFrame(id: PaneId): Frame | null {
@@ -21,71 +16,6 @@ function shownFrame(id: PaneId): Frame | null {
   const { shown, status } = state.panes[id];
   if (shown === null || status.kind !== 'ready') return null;
   return stackOf(state, id)?.frames[shown] ?? null;
-}
-
-async function imageOf(svg: SVGSVGElement, width: number, height: number): Promise<HTMLImageElement> {
-  const copy = svg.cloneNode(true) as SVGSVGElement;
-  copy.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  copy.setAttribute('width', String(width));
-  copy.setAttribute('height', String(height));
-  const url = URL.createObjectURL(
-    new Blob([new XMLSerializer().serializeToString(copy)], { type: 'image/svg+xml' }),
-  );
-  try {
-    const image = new Image();
-    image.src = url;
-    await image.decode();
-    return image;
-  } finally {
-    URL.revokeObjectURL(url);
-  }
-}
-
-/** Draws what lies in a viewport, lowest first: its canvases, and the marks, which are vectors. */
-async function drawLayers(context: CanvasRenderingContext2D, pane: HTMLElement): Promise<void> {
-  const box = pane.getBoundingClientRect();
-  const layers = pane.querySelectorAll<HTMLCanvasElement | SVGSVGElement>('canvas, [data-viewport] svg');
-  for (const layer of layers) {
-    const { left, top, width, height } = layer.getBoundingClientRect();
-    if (width < 1 || height < 1) continue;
-    const style = getComputedStyle(layer);
-    context.globalAlpha = Number(style.opacity);
-    context.filter = style.filter;
-    const picture = layer instanceof SVGSVGElement ? await imageOf(layer, width, height) : layer;
-    context.drawImage(picture, left - box.left, top - box.top, width, height);
-  }
-  context.globalAlpha = 1;
-  context.filter = 'none';
-}
-
-function drawWords(
-  context: CanvasRenderingContext2D,
-  { width, height }: Size,
-  { topLeft, topRight, bottomLeft }: Captions,
-  letters: ReturnType<typeof edgeLetters>,
-): void {
-  context.font = `${FONT_PX}px ${getComputedStyle(document.body).fontFamily}`;
-  context.textBaseline = 'middle';
-  context.lineJoin = 'round';
-  const write = (words: string, x: number, y: number, align: CanvasTextAlign, colour = '#ffffff'): void => {
-    context.textAlign = align;
-    context.lineWidth = 3;
-    context.strokeStyle = '#000000';
-    context.strokeText(words, x, y);
-    context.fillStyle = colour;
-    context.fillText(words, x, y);
-  };
-  const step = FONT_PX * LINE;
-  topLeft.forEach((words, at) => write(words, MARGIN, MARGIN + step * (at + 0.5), 'left'));
-  topRight.forEach((words, at) => write(words, width - MARGIN, MARGIN + step * (at + 0.5), 'right'));
-  bottomLeft.forEach((words, at) =>
-    write(words, MARGIN, height - MARGIN - step * (bottomLeft.length - at - 0.5), 'left'),
-  );
-  if (!letters) return;
-  write(letters.top, width / 2, MARGIN + step / 2, 'center', '#f3d58f');
-  write(letters.bottom, width / 2, height - MARGIN - step / 2, 'center', '#f3d58f');
-  write(letters.left, MARGIN, height / 2, 'left', '#f3d58f');
-  write(letters.right, width - MARGIN, height / 2, 'right', '#f3d58f');
 }
 
 /** A picture in the making, at the resolution of the screen. */
@@ -105,7 +35,7 @@ function blank({ width, height }: Size): {
 }
 
 async function keep(canvas: HTMLCanvasElement, name: string): Promise<boolean> {
-  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
+  const blob = await blobOf(canvas, 'image/png');
   if (blob) saveFile(name, blob);
   else tell({ text: 'capture.noImage' });
   return blob !== null;
@@ -135,7 +65,6 @@ async function saveWaveform(id: PaneId, instance: Instance, identity: Identity):
     },
     i18next.resolvedLanguage ?? 'en',
   );
-  const heightOf = (lines: number): number => (lines === 0 ? 0 : 2 * MARGIN + lines * FONT_PX * LINE);
   const above = heightOf(Math.max(captions.topLeft.length, captions.topRight.length));
   const size = {
     width: sheet.width,
@@ -157,9 +86,8 @@ export async function savePicture(id: PaneId, identity: Identity): Promise<void>
     return;
   }
   const frame = shownFrame(id);
-  const stack = stackOf(state, id);
-  const pane = document.querySelector<HTMLElement>(`[data-pane="${id}"]`);
-  if (!frame || !stack || !pane) {
+  const pane = elementOf(id);
+  if (!frame || !pane) {
     tell({ text: set ? 'capture.noImage' : 'capture.empty' });
     return;
   }
@@ -168,27 +96,8 @@ export async function savePicture(id: PaneId, identity: Identity): Promise<void>
     tell({ text: 'capture.burnedIn' });
     return;
   }
-  const { presentation, shownVoi, shown } = state.panes[id];
-  const box = pane.getBoundingClientRect();
-  const { canvas, context } = blank(box);
-  if (!context) return;
-  await drawLayers(context, pane);
-  const captions = captionsOf(
-    frame,
-    identity,
-    {
-      position: `${(shown ?? 0) + 1} / ${stack.frames.length}`,
-      window: shownVoi ? windowText(textNow, shownVoi) : '',
-      warning: textNow('capture.notDiagnostic'),
-    },
-    i18next.resolvedLanguage ?? 'en',
-  );
-  const letters = edgeLetters(
-    frame.plane,
-    texts(frame.instance.dataset, '00200020'),
-    presentation.orientation,
-  );
-  drawWords(context, box, captions, letters);
+  const { canvas } = blank(pane.getBoundingClientRect());
+  await drawPane(canvas, id, pane, frame, captionsNow(id, frame, identity));
   if (await keep(canvas, fileNameOf(frame, identity, 'png')))
     tell(mayName === 'perhaps' ? { text: 'capture.perhapsBurnedIn' } : null);
 }

@@ -30,6 +30,8 @@ export class StackView {
   private shownImage: Types.IImage | undefined;
   private look: Look | null = null;
   private appliedVoi = '';
+  private isPlaced = false;
+  private isPainted = false;
 
   constructor(
     readonly id: string,
@@ -67,6 +69,14 @@ export class StackView {
     return this.frame && geometryOf(this.frame);
   }
 
+  /** Whether what was told last is on the screen. */
+  get isDrawn(): boolean {
+    const { width, height } = this.viewport.getCanvas();
+    const ratio = window.devicePixelRatio || 1;
+    const isOf = (pixels: number, size: number): boolean => Math.abs(pixels - size * ratio) < 2;
+    return this.isPainted && isOf(width, this.size.width) && isOf(height, this.size.height);
+  }
+
   /** Shows a frame that is in the cache already, with the look it should have from its first paint on. */
   async show(stack: StackDisplaySet, index: number, look: Look): Promise<void> {
     const frame = stack.frames[index];
@@ -75,7 +85,10 @@ export class StackView {
     this.shownImage = cache.getImage(frame.imageId);
     this.look = look;
     this.appliedVoi = '';
+    this.isPlaced = false;
+    this.isPainted = false;
     if (this.stackId === stack.id && this.viewport.getCurrentImageIdIndex() === index) {
+      this.isPlaced = true;
       this.apply();
     } else if (this.stackId === stack.id) {
       await this.viewport.setImageIdIndex(index);
@@ -107,17 +120,24 @@ export class StackView {
     engine().disableElement(this.id);
   }
 
-  private readonly handleNewImage = (): void => {
+  private readonly handleNewImage = (event: Event): void => {
+    // That of a frame passed by may still come when another is wanted already.
+    const { imageId } = (event as CustomEvent<{ imageId: string }>).detail;
+    this.isPlaced = imageId === this.frame?.imageId;
     // Cornerstone has just put back its own camera and linear window; ours follow before anything is painted.
     this.appliedVoi = '';
     this.apply();
   };
 
-  private readonly handleRendered = (): void => this.onRendered(this);
+  private readonly handleRendered = (): void => {
+    this.isPainted = this.isPlaced;
+    this.onRendered(this);
+  };
 
   private apply(): void {
     const geometry = this.geometry;
     const { viewport, look, size } = this;
+    this.isPainted = false;
     if (!geometry || !look || size.width < 2 || size.height < 2) return;
     const entry = viewport.getDefaultActor() as { actor?: unknown } | undefined;
     const actor = entry?.actor as SliceActor | undefined;

@@ -45,6 +45,8 @@ export function bitmapOf(
   return { canvas, count };
 }
 
+export const isMakingBitmaps = (): boolean => underWay.size > 0;
+
 export const keptBytes = (): number => bytesKept;
 
 export function findBitmaps(key: string): Bitmaps | null {

@@ -1,5 +1,7 @@
 /** What the reader can do, by name: the toolbar, the keys and the cheat sheet all read this list. */
 import type { Identity } from '../capture/captions';
+import type { Wanted } from '../capture/downloads';
+import { useOutput } from '../capture/state';
 import { rateFromData, RATE_MAX, RATE_MIN, RATE_WITHOUT_DATA } from '../data/cine';
 import { hungOrientation } from '../data/mammography';
 import { ensureSeries } from '../data/opening';
@@ -170,6 +172,9 @@ export function fitView(pane: PaneId = active()): void {
 const savePictureOf = (identity: Identity) => (): void =>
   void import('../capture/picture').then(({ savePicture }) => savePicture(active(), identity));
 
+const downloadOf = (wanted: Wanted) => (): void =>
+  void import('../capture/downloads').then(({ download }) => download(wanted, active()));
+
 const chooseTool = (tool: Tool) => (): void => setState({ tool });
 const chooseLayout = (layout: Layout) => (): void => setLayout(layout);
 
@@ -322,6 +327,22 @@ export const ACTIONS: Action[] = [
   },
   { name: 'savePicture', group: 'screen', keys: ['Alt+p'], run: savePictureOf('patient') },
   { name: 'savePictureAnonymously', group: 'screen', keys: [], run: savePictureOf('none') },
+  {
+    name: 'saveFilm',
+    group: 'screen',
+    keys: ['Alt+Shift+P'],
+    run: () => useOutput.setState({ dialog: 'film' }),
+  },
+  {
+    name: 'print',
+    group: 'screen',
+    keys: ['$mod+p'],
+    run: () => useOutput.setState({ dialog: 'print' }),
+  },
+  { name: 'downloadStudy', group: 'screen', keys: [], run: downloadOf('study') },
+  { name: 'downloadSeries', group: 'screen', keys: [], run: downloadOf('series') },
+  { name: 'downloadInstance', group: 'screen', keys: [], run: downloadOf('instance') },
+  { name: 'downloadJpeg', group: 'screen', keys: [], run: downloadOf('jpeg') },
   { name: 'preferences', group: 'screen', keys: ['$mod+,'], run: () => preferencesDialog.open() },
 ];
 

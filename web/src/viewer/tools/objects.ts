@@ -87,7 +87,9 @@ export function isSavedKeyImage(saved: readonly KeyObjects[], frame: Frame): boo
 export const savedKeyObjects = (): KeyObjects[] => keyObjectsOf(useViewer.getState().displaySets);
 
 /** Finds a frame of the study, reading series that were not read yet. */
-async function findFrame(matches: (frame: Frame) => boolean): Promise<{ id: string; index: number } | null> {
+export async function findFrame(
+  matches: (frame: Frame) => boolean,
+): Promise<{ id: string; index: number } | null> {
   const look = (): { id: string; index: number } | null => {
     for (const set of Object.values(useViewer.getState().displaySets)) {
       if (set.kind !== 'stack') continue;

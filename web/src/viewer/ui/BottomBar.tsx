@@ -21,6 +21,7 @@ import { useTexts } from '../i18n';
 import { LAYOUTS, type Navigation, stackOf, useViewer } from '../state/store';
 import { action, type ActionName } from '../tools/actions';
 import classes from './BottomBar.module.css';
+import { CaptureItems } from './CaptureMenu';
 import { LayoutItem } from './LayoutMenu';
 import { MarkItems } from './MarkMenu';
 import { TOOL_ICONS } from './Toolbar';
@@ -97,6 +98,8 @@ export function BottomBar() {
               {t(`actions.${name}`)}
             </Menu.Item>
           ))}
+          <Menu.Divider />
+          <CaptureItems />
           <Menu.Divider />
           {LAYOUTS.slice(0, PHONE_LAYOUTS).map((each) => (
             <LayoutItem key={each} layout={each} isChosen={layout === each} />

@@ -17,9 +17,26 @@ export function CaptureMenu() {
         </Tooltip>
       </Menu.Target>
       <Menu.Dropdown>
-        <ActionItem name="savePicture" />
-        <ActionItem name="savePictureAnonymously" />
+        <CaptureItems />
       </Menu.Dropdown>
     </Menu>
+  );
+}
+
+export function CaptureItems() {
+  const t = useTexts();
+  return (
+    <>
+      <Menu.Label>{t('capture.asShown')}</Menu.Label>
+      <ActionItem name="savePicture" />
+      <ActionItem name="savePictureAnonymously" />
+      <ActionItem name="saveFilm" />
+      <ActionItem name="print" />
+      <Menu.Label>{t('download.title')}</Menu.Label>
+      <ActionItem name="downloadStudy" />
+      <ActionItem name="downloadSeries" />
+      <ActionItem name="downloadInstance" />
+      <ActionItem name="downloadJpeg" />
+    </>
   );
 }

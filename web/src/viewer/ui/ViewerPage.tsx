@@ -6,6 +6,7 @@ import { useHotkeys } from '@/lib/hotkeys';
 import { asFailure, type Failure } from '../data/errors';
 import { firstPictureSettled } from '../data/opening';
 import { reportOpening } from '../data/reportOpening';
+import { useOutput } from '../capture/state';
 import { useTexts } from '../i18n';
 import { EditDialog } from '../hanging/EditDialog';
 import { HungBy } from '../hanging/HungBy';
@@ -102,6 +103,14 @@ function useOwnView(isNarrow: boolean): void {
   }, [studyInstanceUid, isNarrow]);
 }
 
+const FilmDialog = lazy(() =>
+  import('../capture/FilmDialog').then((dialog) => ({ default: dialog.FilmDialog })),
+);
+
+const PrintDialog = lazy(() =>
+  import('../print/PrintDialog').then((dialog) => ({ default: dialog.PrintDialog })),
+);
+
 const SegmentPanel = lazy(() =>
   import('../segments/SegmentPanel').then((panel) => ({ default: panel.SegmentPanel })),
 );
@@ -136,6 +145,7 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
   const hasObjects = useObjects((state) => state.hasPanel);
   const isRendered = useRendering(({ sourceId, pane }) => sourceId !== null && pane === null);
   const hasSegments = useSegments((state) => state.hasPanel);
+  const output = useOutput((state) => state.dialog);
   useSessionCheck();
   useEffect(reportOpening, []);
   useOwnView(isNarrow);
@@ -218,6 +228,10 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
       <RememberDialog />
       <ProtocolsDialog />
       <EditDialog />
+      <Suspense>
+        {output === 'film' && <FilmDialog />}
+        {output === 'print' && <PrintDialog />}
+      </Suspense>
     </div>
   );
 }
