@@ -29,6 +29,7 @@ from filmless.reading.writing import Written
 from filmless.store.delete import Target, delete_instances
 from filmless.store.receive import receive
 from sent import data_set_of
+from spatial import SHAPES_3D, in_space
 
 Store = Callable[..., None]
 Stored = Callable[[Written], Dataset]
@@ -52,7 +53,7 @@ SHAPES = {
 }
 POINTS = {
     "length": 2, "bidirectional": 4, "angle": 3, "cobb": 4, "ellipse": 4, "circle": 2, "rectangle": 4,
-    "freehand": 60, "spline": 24, "livewire": 40, "probe": 1, "arrow": 2, "calibration": 2,
+    "freehand": 60, "spline": 24, "livewire": 40, "polyline": 7, "probe": 1, "arrow": 2, "calibration": 2,
 }  # fmt: skip
 
 
@@ -74,7 +75,7 @@ def values_of(kind: str, unit: str, chance: random.Random) -> list[Value]:
         return chance.uniform(-1000, 3000)
 
     match kind:
-        case "length":
+        case "length" | "polyline":
             return [Value("length", abs(number()), "mm")]
         case "bidirectional":
             return [Value("longAxis", 30.0, "mm"), Value("shortAxis", 20.0, "px")]
@@ -92,7 +93,7 @@ def marks_on(images: dict[str, Dataset], count: int) -> Iterator[Mark]:
     chance = random.Random(1500)
     modalities, kinds = list(images), list(KINDS)
     for number in range(count):
-        modality, kind = modalities[number % len(modalities)], kinds[number % len(kinds)]
+        modality, kind = modalities[number // len(kinds) % len(modalities)], kinds[number % len(kinds)]
         source, column_mm, row_mm, unit = SHAPES[modality]
         points = [(chance.uniform(0, SIDE), chance.uniform(0, SIDE)) for _ in range(POINTS[kind])]
         if kind == "ellipse":
@@ -232,7 +233,8 @@ def foreign(image: Dataset, *items: Dataset) -> Dataset:
 def test_reports_of_others_are_read_as_far_as_they_go(archive: Archive, reader: Principal, store: Store) -> None:
     image = make.ct_slice(SIDE)
     group = ("125007", "DCM", "Measurement Group")
-    volume = item("SCOORD3D", ("111030", "DCM", "Image Region"), GraphicType="POLYLINE", GraphicData=[1.0, 2.0, 3.0])
+    volume = item("SCOORD3D", ("111030", "DCM", "Image Region"), GraphicType="POLYLINE",
+                  GraphicData=[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])  # fmt: skip
     tracking = item("TEXT", ("112039", "DCM", "Tracking Identifier"), "HAS OBS CONTEXT", TextValue="Lesion 1")
     region = item("CONTAINER", group, ContentSequence=[
         tracking, scoord(image, "POLYLINE", 1, 1, 9, 1, 9, 9, 1, 9, 1, 1), num(AREA, 64, "mm2"),
@@ -259,12 +261,13 @@ def test_reports_of_others_are_read_as_far_as_they_go(archive: Archive, reader: 
         deep = item("CONTAINER", ("1", "99X", "Deep"), ContentSequence=[deep])
     store(image, foreign(image, region, axes, *odd, deep), make.text_report(StudyInstanceUID=image.StudyInstanceUID))
     (document,) = read_documents(archive, reader, image.StudyInstanceUID)
-    assert (document.author, document.is_own, document.left_out) == ("Other", False, 4)
+    assert (document.author, document.is_own, document.left_out) == ("Other", False, 2)
     found = [(mark.kind, mark.label, list(mark.points)) for mark in document.marks]
     assert found == [
         ("freehand", "Lesion 1", [(1, 1), (9, 1), (9, 9), (1, 9)]),
         ("bidirectional", "", [(1, 5), (9, 5), (5, 3), (5, 7)]),
         ("length", "Length", [(1, 1), (25, 1)]),
+        ("polyline", "Length", [(1, 1), (2, 5), (9, 9), (4, 4), (7, 7)]),
         ("probe", "Length", [(1, 2)]),
         ("probe", "Length", [(3, 4)]),
         ("circle", "Source", [(5, 5), (7, 5)]),
@@ -274,8 +277,28 @@ def test_reports_of_others_are_read_as_far_as_they_go(archive: Archive, reader: 
     ]  # fmt: skip
     assert [each.value for each in document.marks[1].values] == [8, 4]
     assert document.marks[2].values == [Value("length", 12, "mm")]
-    assert len({mark.uid for mark in document.marks}) == 6
+    assert [(shape.graphic_type, shape.points) for shape in document.shapes] == [("POLYLINE", [(1, 2, 3), (4, 5, 6)])]
+    assert len({mark.uid for mark in document.marks}) == 7
     assert all(math.isfinite(each.value) for mark in document.marks for each in mark.values)
+
+
+def test_what_highdicom_draws_in_space_is_read_with_its_values(
+    archive: Archive, reader: Principal, store: Store
+) -> None:
+    image = make.ct_slice(SIDE)
+    store(image, in_space(image))
+    (document,) = read_documents(archive, reader, image.StudyInstanceUID)
+    assert (document.left_out, document.marks) == (0, [])
+    found = {shape.label: shape for shape in document.shapes}
+    assert {label: shape.graphic_type for label, shape in found.items()} == {
+        "Line": "POLYLINE", "Seed": "POINT", "Vessel": "POLYLINE", "Area": "POLYGON", "Oval": "ELLIPSE",
+        "Ball": "ELLIPSOID",
+    }  # fmt: skip
+    assert all(shape.frame_of_reference_uid == image.FrameOfReferenceUID for shape in found.values())
+    for label, points in SHAPES_3D.items():
+        np.testing.assert_allclose(found[label].points, points, atol=1e-4)
+    assert found["Line"].values == [Value("length", 30.0, "mm")]
+    assert found["Area"].values == [Value("area", 64.0, "mm²")]
 
 
 @pytest.mark.skipif(shutil.which("dcmqrscp") is None, reason="DCMTK is not installed")

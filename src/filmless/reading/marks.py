@@ -20,6 +20,7 @@ KINDS: Final = {
     "freehand": "Outline",
     "spline": "Spline",
     "livewire": "Outline along edges",
+    "polyline": "Line of several points",
     "probe": "Probe",
     "arrow": "Arrow",
     "calibration": "Calibration",
@@ -58,6 +59,18 @@ class Value:
     value: float
     unit: str
     meaning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a report draws in space and not on an image (SCOORD3D, PS3.3 C.18.9). Points are in mm of the patient."""
+
+    uid: str
+    label: str
+    graphic_type: str
+    frame_of_reference_uid: str
+    points: Sequence[tuple[float, float, float]]
+    values: Sequence[Value] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Marks in the structured reports of a study, ours and those of other makers.
 
-Groups of TID 1500 are read, and whatever else in a tree has coordinates on an image of the study: numbers of old
-measurement templates, marks of CAD. A tree may be odd in any way; what cannot be placed on an image is counted.
+Groups of TID 1500 are read, and whatever else in a tree has coordinates on an image of the study or in space: numbers
+of old measurement templates, marks of CAD. A tree may be odd in any way; what cannot be placed is counted. On which
+images lies what is drawn in space is found where it is shown.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from filmless.reading.marks import (
     Code,
     Mark,
     Point,
+    Shape,
     Spacing,
     Value,
 )
@@ -79,6 +81,7 @@ class Document:
     is_superseded: bool
     is_verified: bool
     marks: Sequence[Mark]
+    shapes: Sequence[Shape]
     left_out: int
     """Marks that lie on no image of the study, or are of a form that is not shown."""
 
@@ -88,6 +91,7 @@ class _Found:
     """What one tree holds."""
 
     marks: list[Mark] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
     left_out: int = 0
 
 
@@ -129,7 +133,7 @@ def read_documents(archive: Archive, principal: Principal, study_instance_uid: s
     documents = [
         _document(ds, instance, found, principal, is_superseded=instance.sop_instance_uid in followed)
         for ds, instance, found in read
-        if found.marks or found.left_out
+        if found.marks or found.shapes or found.left_out
     ]
     return sorted(documents, key=lambda each: (each.content_date, each.content_time), reverse=True)
 
@@ -151,6 +155,7 @@ def _document(
         is_superseded=is_superseded,
         is_verified=str(ds.get("VerificationFlag") or "") == "VERIFIED",
         marks=found.marks,
+        shapes=found.shapes,
         left_out=found.left_out,
     )
 
@@ -193,7 +198,6 @@ class _Tree:
         controls = next((scoords for item, scoords in held if is_named(item, CONTROLS) and scoords), [])
         held = [(item, scoords) for item, scoords in held if not is_named(item, CONTROLS)]
         label = self._label(items, is_ours=kind is not None)
-        self.found.left_out += sum(type_of(item) == "SCOORD3D" for item in self._below(items))
         spacing = _spacing(items)
         plain = [
             item
@@ -203,11 +207,12 @@ class _Tree:
             and not is_named(item, VERTICAL_SPACING)
         ]
         uid = next((text_of(item) for item in items if is_named(item, _TRACKING_UID)), "")
+        self._read_shapes(uid, label, items, plain)
         if kind is not None:
             scoords = regions or [each for _, found in held for each in found]
             self._add_ours(kind, uid, label, scoords, plain, controls, spacing)
             return
-        loose = [item for item in plain if not self._coordinates(item)]
+        loose = [item for item in plain if not self._has_place(item)]
         axes = [(item, found[0]) for item, found in held if type_of(item) == "NUM" and len(found) == 1]
         if len(axes) == 2 and {value_of(item).name for item, _ in axes} == {"longAxis", "shortAxis"}:
             axes.sort(key=lambda each: value_of(each[0]).name != "longAxis")
@@ -220,11 +225,21 @@ class _Tree:
             for scoord in scoords:
                 self._add_foreign(uid, label, scoord, values)
 
+    def _read_shapes(self, uid: str, label: str, items: Sequence[Dataset], numbers: Sequence[Dataset]) -> None:
+        """What a group draws in space: its region with the numbers that have no place, and numbers with their own."""
+        loose = [item for item in numbers if not self._has_place(item)]
+        for item in items:
+            if type_of(item) == "SCOORD3D":
+                self._add_shape(uid, label, item, loose)
+            elif type_of(item) in ("NUM", "TEXT", "CODE"):
+                for scoord in self._coordinates(item, "SCOORD3D"):
+                    self._add_shape(uid, label, scoord, [item] if type_of(item) == "NUM" else [])
+
     def _read_loose(self, item: Dataset) -> bool:
         """A number, text or code with coordinates, or coordinates alone, outside of any group."""
         kind = type_of(item)
         if kind == "SCOORD3D":
-            self.found.left_out += 1
+            self._add_shape("", meaning_of(item), item, [])
             return True
         if kind == "SCOORD":
             self._add_foreign("", meaning_of(item), item, [])
@@ -235,7 +250,10 @@ class _Tree:
         words = text_of(item) if kind == "TEXT" else value_meaning_of(item) if kind == "CODE" else meaning_of(item)
         for scoord in scoords:
             self._add_foreign("", words, scoord, [item] if kind == "NUM" else [])
-        return bool(scoords)
+        shapes = self._coordinates(item, "SCOORD3D")
+        for shape in shapes:
+            self._add_shape("", words, shape, [item] if kind == "NUM" else [])
+        return bool(scoords or shapes)
 
     def _label(self, items: Sequence[Dataset], *, is_ours: bool) -> str:
         comment = next((text_of(item) for item in items if is_named(item, COMMENT)), "")
@@ -307,17 +325,11 @@ class _Tree:
         spacing: Spacing | None = None,
         known_mm: float | None = None,
     ) -> None:
-        if len(self.found.marks) >= self.most:
-            self.found.left_out += 1
+        if self._is_full():
             return
-        number = next(self.counter)
-        if not uid or uid in self.uids or len(uid) > 64:
-            name = f"{self.root.get('SOPInstanceUID')}/{number}"
-            uid = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
-        self.uids.add(uid)
         self.found.marks.append(
             Mark(
-                uid,
+                self._own_uid(uid),
                 kind,
                 self.stored[place.sop_instance_uid].series_instance_uid,
                 place.sop_instance_uid,
@@ -331,13 +343,40 @@ class _Tree:
             )
         )
 
+    def _add_shape(self, uid: str, label: str, scoord: Dataset, numbers: Sequence[Dataset]) -> None:
+        flat = _numbers_in(scoord)
+        graphic = str(scoord.get("GraphicType") or "")
+        count = len(flat) // 3
+        if len(flat) % 3 or not _is_count(graphic, count):
+            self.found.left_out += 1
+            return
+        if self._is_full():
+            return
+        values = [each for each in map(value_of, numbers) if math.isfinite(each.value)]
+        points = list(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+        frame_of_reference = str(scoord.get("ReferencedFrameOfReferenceUID") or "")
+        self.found.shapes.append(Shape(self._own_uid(uid), label[:256], graphic, frame_of_reference, points, values))
+
+    def _is_full(self) -> bool:
+        """Whether there are so many already that one more is left out."""
+        if len(self.found.marks) + len(self.found.shapes) < self.most:
+            return False
+        self.found.left_out += 1
+        return True
+
+    def _own_uid(self, uid: str) -> str:
+        """Give the UID of a mark, or one of ours where it has none or it is taken."""
+        number = next(self.counter)
+        if not uid or uid in self.uids or len(uid) > 64:
+            name = f"{self.root.get('SOPInstanceUID')}/{number}"
+            uid = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, name).int}"
+        self.uids.add(uid)
+        return uid
+
     def _place(self, scoord: Dataset) -> _Place | None:
         """Give the points and the frame that they lie on; None when that is no image of the study."""
-        try:
-            flat = [float(each) for each in list_of(scoord.get("GraphicData"))]
-        except (TypeError, ValueError):
-            return None
-        if len(flat) < 2 or len(flat) % 2 or not all(map(math.isfinite, flat)):
+        flat = _numbers_in(scoord)
+        if len(flat) < 2 or len(flat) % 2:
             return None
         for image in self._children(scoord):
             for reference in sequence_in(image, "ReferencedSOPSequence"):
@@ -351,13 +390,11 @@ class _Tree:
                 return _Place(graphic, points, stored.sop_instance_uid, frame)
         return None
 
-    def _coordinates(self, item: Dataset) -> list[Dataset]:
-        return [child for child in self._children(item) if type_of(child) == "SCOORD"]
+    def _coordinates(self, item: Dataset, value_type: str = "SCOORD") -> list[Dataset]:
+        return [child for child in self._children(item) if type_of(child) == value_type]
 
-    def _below(self, items: Sequence[Dataset]) -> Iterator[Dataset]:
-        for item in items:
-            yield item
-            yield from self._children(item)
+    def _has_place(self, item: Dataset) -> bool:
+        return any(type_of(child) in ("SCOORD", "SCOORD3D") for child in self._children(item))
 
     def _children(self, item: Dataset) -> list[Dataset]:
         """What stands below an item, by value or by reference (PS3.3 C.17.3.2.5)."""
@@ -399,7 +436,36 @@ def _shape(place: _Place, values: Sequence[Value], *, is_region: bool) -> list[t
                 return [("length", points)]
             if "angle" in has and count in (3, 4):
                 return [("angle" if count == 3 else "cobb", points)]
+            if count > 2:
+                return [("polyline", points)]
     return []
+
+
+def _numbers_in(scoord: Dataset) -> list[float]:
+    """Give Graphic Data as numbers; none when one of them is no number."""
+    try:
+        flat = [float(each) for each in list_of(scoord.get("GraphicData"))]
+    except (TypeError, ValueError):
+        return []
+    return flat if all(map(math.isfinite, flat)) else []
+
+
+def _is_count(graphic_type: str, count: int) -> bool:
+    """Whether a graphic in space can have so many points (PS3.3 C.18.9.1.2)."""
+    match graphic_type:
+        case "POINT":
+            return count == 1
+        case "MULTIPOINT":
+            return count >= 1
+        case "POLYLINE":
+            return count >= 2
+        case "POLYGON":
+            return count >= 3
+        case "ELLIPSE":
+            return count == 4
+        case "ELLIPSOID":
+            return count == 6
+    return False
 
 
 def _opened(points: list[Point]) -> list[Point]:

@@ -126,8 +126,10 @@ _POINTS: Final = {
 
 def _check(mark: Mark, source: StoredInstance) -> None:
     wanted, count = _POINTS.get(mark.kind), len(mark.points)
-    if count < 3 if wanted is None else count != wanted:
-        raise Refused(f"a mark of the kind {mark.kind} has {wanted or 'at least 3'} points, and {mark.uid} has {count}")
+    least = 2 if mark.kind == "polyline" else 3
+    if count < least if wanted is None else count != wanted:
+        said = wanted or f"at least {least}"
+        raise Refused(f"a mark of the kind {mark.kind} has {said} points, and {mark.uid} has {count}")
     if mark.frame_number > source.number_of_frames:
         raise Refused(
             f"the instance {mark.sop_instance_uid} has {source.number_of_frames} frames, and no {mark.frame_number}"

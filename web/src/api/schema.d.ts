@@ -1628,7 +1628,7 @@ export interface components {
             /** @default false */
             isHidden: boolean;
             /** @enum {string} */
-            kind: "length" | "bidirectional" | "angle" | "cobb" | "ellipse" | "circle" | "rectangle" | "freehand" | "spline" | "livewire" | "probe" | "arrow" | "calibration";
+            kind: "length" | "bidirectional" | "angle" | "cobb" | "ellipse" | "circle" | "rectangle" | "freehand" | "spline" | "livewire" | "polyline" | "probe" | "arrow" | "calibration";
             knownMm?: number | null;
             /** @default  */
             label: string;
@@ -1673,6 +1673,7 @@ export interface components {
             leftOut: number;
             marks: components["schemas"]["ReportedMark"][];
             seriesInstanceUid: string;
+            shapes: components["schemas"]["ReportedShape"][];
             sopInstanceUid: string;
             title: string;
         };
@@ -1963,13 +1964,23 @@ export interface components {
             controls: number[][] | null;
             frameNumber: number;
             /** @enum {string} */
-            kind: "length" | "bidirectional" | "angle" | "cobb" | "ellipse" | "circle" | "rectangle" | "freehand" | "spline" | "livewire" | "probe" | "arrow" | "calibration";
+            kind: "length" | "bidirectional" | "angle" | "cobb" | "ellipse" | "circle" | "rectangle" | "freehand" | "spline" | "livewire" | "polyline" | "probe" | "arrow" | "calibration";
             knownMm: number | null;
             label: string;
             points: number[][];
             seriesInstanceUid: string;
             sopInstanceUid: string;
             spacing: components["schemas"]["MarkSpacing"] | null;
+            uid: string;
+            values: components["schemas"]["ReportedValue"][];
+        };
+        /** @description What a report draws in space: points in mm of the patient, in a Frame of Reference (PS3.3 C.18.9). */
+        ReportedShape: {
+            frameOfReferenceUid: string;
+            /** @enum {string} */
+            graphicType: "POINT" | "MULTIPOINT" | "POLYLINE" | "POLYGON" | "ELLIPSE" | "ELLIPSOID";
+            label: string;
+            points: number[][];
             uid: string;
             values: components["schemas"]["ReportedValue"][];
         };

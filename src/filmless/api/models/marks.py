@@ -25,6 +25,7 @@ Kind = Literal[
     "freehand",
     "spline",
     "livewire",
+    "polyline",
     "probe",
     "arrow",
     "calibration",
@@ -138,6 +139,17 @@ class ReportedMark(Answer):
     known_mm: float | None
 
 
+class ReportedShape(Answer):
+    """What a report draws in space: points in mm of the patient, in a Frame of Reference (PS3.3 C.18.9)."""
+
+    uid: str
+    label: str
+    graphic_type: Literal["POINT", "MULTIPOINT", "POLYLINE", "POLYGON", "ELLIPSE", "ELLIPSOID"]
+    frame_of_reference_uid: str
+    points: list[list[float]]
+    values: list[ReportedValue]
+
+
 class MeasurementDocument(Answer):
     """A report with marks. The caller goes on from the newest one of their own; a superseded one is history."""
 
@@ -151,6 +163,7 @@ class MeasurementDocument(Answer):
     is_superseded: bool
     is_verified: bool
     marks: list[ReportedMark]
+    shapes: list[ReportedShape]
     left_out: Annotated[int, Field(description="Marks on no image of the study, or of a form that is not shown.")]
 
 

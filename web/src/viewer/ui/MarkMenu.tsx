@@ -15,6 +15,7 @@ import {
   Spline,
   Square,
   TriangleRight,
+  Waypoints,
 } from 'lucide-react';
 import { Keycaps } from '@/ui/Keycaps';
 import { useTexts } from '../i18n';
@@ -35,6 +36,7 @@ export const MARK_ICONS: Record<MarkKind, LucideIcon> = {
   freehand: Lasso,
   spline: Spline,
   livewire: Magnet,
+  polyline: Waypoints,
   probe: Crosshair,
   arrow: ArrowUpLeft,
   calibration: RulerDimensionLine,

@@ -3,8 +3,10 @@ import { Eye, EyeOff } from 'lucide-react';
 import { formatDicomDate } from '@/lib/dates';
 import { useLocale } from '@/lib/useLocale';
 import { useTexts } from '../i18n';
+import { useViewer } from '../state/store';
 import { jumpTo } from '../tools/annotations/actions';
 import { type MeasurementDocument, toggleDocument, useKeeping } from '../tools/annotations/keeping';
+import { placedAmong } from '../tools/annotations/inSpace';
 import { loadMarks } from '../tools/annotations/loading';
 import { SOURCE_TAGS, formatValue } from '../tools/annotations/words';
 import { fromReport } from '../tools/annotations/wire';
@@ -34,7 +36,12 @@ function Document({ document }: { document: MeasurementDocument }) {
   const name = [author, formatDicomDate(contentDate, locale)].filter(Boolean).join(' · ');
   const isShown = !isCurrent && !isSuperseded;
   const Icon = isHidden ? EyeOff : Eye;
-  const marks = document.marks.map(fromReport);
+  const displaySets = useViewer((state) => state.displaySets);
+  const shapes = document.shapes.map((shape) => placedAmong(shape, displaySets));
+  // An ellipsoid is on many slices: the one in its middle stands for it.
+  const inSpace = shapes.flatMap((placed) => placed[Math.floor(placed.length / 2)]?.annotation ?? []);
+  const marks = [...document.marks.map(fromReport), ...inSpace];
+  const unseen = leftOut + shapes.filter((placed) => placed.length === 0).length;
   return (
     <div className={classes.document} data-document={sopInstanceUid}>
       <div className={classes.head}>
@@ -53,7 +60,7 @@ function Document({ document }: { document: MeasurementDocument }) {
               size="compact-xs"
               variant="default"
               onClick={() => {
-                void loadMarks().then(({ adopt }) => adopt(document.marks));
+                void loadMarks().then(({ adopt }) => adopt(document));
                 if (!isHidden) toggleDocument(sopInstanceUid);
               }}
             >
@@ -67,7 +74,7 @@ function Document({ document }: { document: MeasurementDocument }) {
           title,
           isCurrent && t('marks.isYours'),
           isSuperseded && t('marks.isHistory'),
-          leftOut > 0 && t('marks.leftOut', { count: leftOut }),
+          unseen > 0 && t('marks.leftOut', { count: unseen }),
         ]
           .filter(Boolean)
           .join(' · ')}

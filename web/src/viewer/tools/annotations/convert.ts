@@ -18,6 +18,7 @@ export const TOOL_NAMES: Record<MarkKind, string> = {
   freehand: 'PlanarFreehandROI',
   spline: 'SplineROI',
   livewire: 'LivewireContour',
+  polyline: 'FilmlessPolyline',
   probe: 'Probe',
   arrow: 'ArrowAnnotate',
   calibration: 'FilmlessCalibration',
@@ -76,7 +77,9 @@ export function toWorld(geometry: Geometry, [column, row]: Point2): World {
   return [...imageToWorld(geometry, [column - 0.5, row - 0.5])];
 }
 
-const OUTLINES: ReadonlySet<MarkKind> = new Set<MarkKind>(['freehand', 'spline', 'livewire']);
+const OUTLINES: ReadonlySet<MarkKind> = new Set<MarkKind>(['freehand', 'spline', 'livewire', 'polyline']);
+/** Outlines without handles. */
+const BY_HAND: ReadonlySet<MarkKind> = new Set<MarkKind>(['freehand', 'polyline']);
 
 /** The points of a mark as its tool keeps them; null while it has not all of them. */
 export function pointsOf(
@@ -87,10 +90,10 @@ export function pointsOf(
   const handles = data.handles.points.map((point) => toImage(geometry, point));
   if (OUTLINES.has(kind)) {
     const outline = (data.contour?.polyline ?? []).map((point) => toImage(geometry, point));
-    if (outline.length < 3) return null;
+    if (outline.length < (kind === 'polyline' ? 2 : 3)) return null;
     return {
       points: simplified(outline, OUTLINE_TOLERANCE),
-      controls: kind === 'freehand' ? null : handles,
+      controls: BY_HAND.has(kind) ? null : handles,
     };
   }
   if (kind === 'rectangle') {
@@ -103,7 +106,7 @@ export function pointsOf(
 
 function handlesOf({ kind, points, controls }: Annotation, geometry: Geometry): World[] {
   const world = points.map((point) => toWorld(geometry, point));
-  if (kind === 'freehand') return [];
+  if (BY_HAND.has(kind)) return [];
   if (kind === 'spline' || kind === 'livewire')
     return (controls ?? points).map((point) => toWorld(geometry, point));
   if (kind === 'rectangle') {
@@ -154,7 +157,7 @@ export function drawnOf(annotation: Annotation, frame: Frame, drawnUid: string):
   if (OUTLINES.has(kind)) {
     drawn.data.contour = {
       polyline: annotation.points.map((point) => toWorld(geometry, point)),
-      closed: true,
+      closed: kind !== 'polyline',
     };
   }
   if (kind === 'spline') drawn.data.spline = { type: 'CATMULLROM', instance: new splines.CatmullRomSpline() };

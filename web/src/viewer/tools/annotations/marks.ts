@@ -43,7 +43,8 @@ import {
 import { isMarking, type PaneId, type Tool, useViewer } from '../../state/store';
 import { type Chart, chartOf } from './charts';
 import { fromReport, type ReportedMark } from './wire';
-import { shownDocuments, useKeeping } from './keeping';
+import { copiesOf, placedAmong } from './inSpace';
+import { type MeasurementDocument, shownDocuments, useKeeping } from './keeping';
 import { changedBy, type Drawn, drawnOf, kindOf, pointsOf, TOOL_NAMES } from './convert';
 import { geometryOf } from '../../engine/geometry';
 import { manualSpacing, measure, spacingAt, unitOf, type Values } from './measure';
@@ -53,6 +54,11 @@ import { textLines } from './words';
 /** A line of known length, which says what the image's pixels measure. */
 class CalibrationTool extends LengthTool {
   static override toolName = TOOL_NAMES.calibration;
+}
+
+/** A line by hand that stays open. */
+class PolylineTool extends PlanarFreehandROITool {
+  static override toolName = TOOL_NAMES.polyline;
 }
 
 const TOOLS = [
@@ -66,6 +72,7 @@ const TOOLS = [
   PlanarFreehandROITool,
   SplineROITool,
   LivewireContourTool,
+  PolylineTool,
   ProbeTool,
   ArrowAnnotateTool,
   CalibrationTool,
@@ -196,6 +203,8 @@ function group() {
       getTextLines: (data: Drawn['data'], target: string | string[]) => linesFor(kind, data, target),
       getTextCallback: (done: (text: string | null) => void) => ask('text', done),
       arrowFirst: true,
+      // An end that lies near the beginning closes an outline, and not a line.
+      ...(kind === 'polyline' && { closeContourProximity: 0 }),
     });
     const tool = made.getToolInstance(TOOL_NAMES[kind]) as { configuration: { actions?: unknown } };
     // Keys are ours: a `z` is no undo, and undo takes back the state.
@@ -256,7 +265,13 @@ function follow(): void {
     wanted.add(drawnUid);
     draw(annotation, drawnUid);
   }
-  for (const { sopInstanceUid, marks } of shownDocuments(useKeeping.getState())) {
+  const { displaySets } = useViewer.getState();
+  for (const { sopInstanceUid, marks, shapes } of shownDocuments(useKeeping.getState())) {
+    for (const { annotation } of shapes.flatMap((shape) => placedAmong(shape, displaySets))) {
+      const drawnUid = `${sopInstanceUid}/${annotation.uid}`;
+      wanted.add(drawnUid);
+      draw(annotation, drawnUid, true);
+    }
     for (const mark of marks) {
       const drawnUid = `${sopInstanceUid}/${mark.uid}`;
       wanted.add(drawnUid);
@@ -512,6 +527,11 @@ const LAYOUTS: Record<MarkKind, Point2[]> = {
     [0.1, 0.1],
     [-0.1, 0.1],
   ],
+  polyline: [
+    [-0.15, 0],
+    [0, -0.08],
+    [0.15, 0],
+  ],
   probe: [[0, 0]],
   arrow: [
     [0, 0],
@@ -592,7 +612,14 @@ export function removeSelected(): void {
   if (found.kind === 'calibration') remeasureInstance(found.sopInstanceUid);
 }
 
-/** Makes marks of a report the reader's own: measured again, under names of their own. */
-export function adopt(marks: readonly ReportedMark[]): void {
-  addAnnotations(marks.map((mark) => remeasured({ ...fromReport(mark), uid: newUid() })));
+/**
+ * Makes marks of a report the reader's own: measured again, under names of their own. What was drawn in space is copied
+ * to the images in whose plane it lies, those of the active viewport before others.
+ */
+export function adopt({ marks, shapes }: Pick<MeasurementDocument, 'marks' | 'shapes'>): void {
+  const { displaySets, panes, active } = useViewer.getState();
+  const copies = shapes.flatMap((shape) =>
+    copiesOf(placedAmong(shape, displaySets), panes[active].displaySetId),
+  );
+  addAnnotations([...marks.map(fromReport), ...copies].map((mark) => remeasured({ ...mark, uid: newUid() })));
 }

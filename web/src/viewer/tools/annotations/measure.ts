@@ -225,6 +225,11 @@ export function measure(
   switch (kind) {
     case 'length':
       return points.length < 2 ? [] : [{ name: 'length', value: distance(0, 1), unit: mm }];
+    case 'polyline': {
+      const lengths = points.slice(1).map((_, index) => distance(index, index + 1));
+      if (lengths.length === 0) return [];
+      return [{ name: 'length', value: lengths.reduce((sum, each) => sum + each, 0), unit: mm }];
+    }
     case 'bidirectional': {
       if (points.length < 4) return [];
       const axes = [distance(0, 1), distance(2, 3)];

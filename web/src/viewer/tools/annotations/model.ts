@@ -15,13 +15,14 @@ export const MARK_KINDS = [
   'freehand',
   'spline',
   'livewire',
+  'polyline',
   'probe',
   'arrow',
   'calibration',
 ] as const;
 export type MarkKind = (typeof MARK_KINDS)[number];
 
-/** How many points a kind has; null for outlines, which have at least three. */
+/** How many points a kind has; null for outlines, which have at least three, and open lines. */
 export const POINTS_OF: Record<MarkKind, number | null> = {
   /** Both ends. */
   length: 2,
@@ -40,6 +41,8 @@ export const POINTS_OF: Record<MarkKind, number | null> = {
   freehand: null,
   spline: null,
   livewire: null,
+  /** An open line: two at least. */
+  polyline: null,
   probe: 1,
   /** The tip, then the end where the text is. */
   arrow: 2,

@@ -5,6 +5,7 @@ import type { Annotation } from './model';
 
 export type WireMark = components['schemas']['Mark'];
 export type ReportedMark = components['schemas']['ReportedMark'];
+export type ReportedShape = components['schemas']['ReportedShape'];
 
 const DECIMALS = 1e4;
 const rounded = ([x, y]: Point2): number[] => [
