@@ -419,6 +419,14 @@ class Settings(BaseSettings):
         4 << 20, description="Longest draft of a person's marks on one study, as JSON.", ge=1 << 16
     )
     drafts_max: int = Field(5000, description="Studies on which a person may have marks that are no report.", ge=1)
+    displayed_max_bytes: int = Field(
+        1 << 20, description="Longest note of which images of one study were displayed to a person.", ge=1 << 10
+    )
+    displayed_studies_max: int = Field(
+        20_000,
+        description="Studies of which it is kept what was displayed to a person; the latest are.",
+        ge=1,
+    )
     token_days_max: int = Field(366, description="Longest life of an API token.", ge=1)
     setup_link_s: float = Field(86400.0, description="Life of the one-time setup link.", gt=0)
 

@@ -30,7 +30,7 @@ ACTIONS: Final = frozenset({
     "blobs_move_began", "blobs_moved", "commitment_ask", "commitment_report", "commitment_request",
     "commitment_result", "conflict_resolve", "database_move_began", "database_move_given_up", "database_moved",
     "delete", "download", "draft_change", "echo", "hanging_protocol_change", "hanging_protocol_delete",
-    "hanging_protocol_keep",
+    "hanging_protocol_keep", "images_displayed",
     "inventory_cancel", "inventory_complete", "inventory_pause", "inventory_request",
     "inventory_resume", "inventory_status", "job_cancel", "job_retry", "password_change", "peer_add", "peer_admit",
     "peer_change", "peer_echo", "peer_forget", "peer_remove", "preference_change", "purge", "queue_pause",

@@ -79,6 +79,19 @@ preferences = Table(
     Column("updated_at", Float, nullable=False),
 )
 
+# Which images were displayed to whom: ranges of instance keys, as JSON. Not of `reading`, since an index that is built
+# anew has other keys and forgets these rows. Not a foreign key to studies: other images of a study may be there again.
+displayed = Table(
+    "displayed",
+    metadata,
+    Column("person_key", ForeignKey("people.id", ondelete="CASCADE"), primary_key=True),
+    Column("study_instance_uid", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("completed_at", Float),  # when all images there were had been displayed
+    Column("updated_at", Float, nullable=False),
+    Index("ix_displayed_updated_at", "person_key", "updated_at"),
+)
+
 setup_links = Table(
     "setup_links",
     metadata,

@@ -18,6 +18,7 @@ from filmless.api import (
     audit,
     changes,
     deletions,
+    displayed,
     errors,
     events,
     films,
@@ -115,7 +116,7 @@ def create_api(archive: Archive | None) -> FastAPI:
         redirect_slashes=False,
     )
     errors.add_handlers(app)
-    studied = (studies, deletions, uploads, objects, marks)
+    studied = (studies, deletions, uploads, objects, marks, displayed)
     in_viewer = (films, hanging, openings, preferences, waveforms)
     for room in (session, *studied, events, changes, people, peers, operation, health, webhooks, audit, *in_viewer):
         app.include_router(room.router)

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from filmless.access import audit, policy
+from filmless.access import audit
 from filmless.access.preferences import owner_of
 from filmless.access.principal import Principal
 from filmless.access.tables import people
 from filmless.archive import Archive
-from filmless.archive.tables import studies
-from filmless.errors import Conflict, NotFound, Refused, TooLarge
+from filmless.errors import Conflict, Refused, TooLarge
+from filmless.reading.sources import require_study
 from filmless.reading.tables import drafts
 
 Mark = Mapping[str, Any]
@@ -78,7 +78,7 @@ def read_draft(archive: Archive, principal: Principal, study_instance_uid: str) 
     """
     owner = owner_of(principal)
     with archive.reading() as session:
-        _require_study(session, principal, study_instance_uid)
+        require_study(session, principal, study_instance_uid)
         row = _row(session, owner, study_instance_uid)
     if row is None:
         return Draft()
@@ -95,7 +95,7 @@ def change_draft(archive: Archive, principal: Principal, study_instance_uid: str
     """
     owner = owner_of(principal)
     with archive.transaction() as session:
-        _require_study(session, principal, study_instance_uid)
+        require_study(session, principal, study_instance_uid)
         # Two windows of one person wait for each other, also before there is a draft to wait for.
         session.execute(select(people.c.id).where(people.c.id == owner).with_for_update()).first()
         row = _row(session, owner, study_instance_uid)
@@ -201,15 +201,6 @@ def _row(session: Connection, owner: int, study_instance_uid: str) -> Row[Any] |
 def _content(row: Row[Any]) -> _Content:
     value = json.loads(row.value)
     return _Content({uid: (at, mark) for uid, (at, mark) in value["marks"].items()}, value["removed"])
-
-
-def _require_study(session: Connection, principal: Principal, study_instance_uid: str) -> None:
-    query = select(studies.c.id).where(studies.c.study_instance_uid == study_instance_uid)
-    visible = policy.visible_studies(principal)
-    if visible is not None:
-        query = query.where(visible)
-    if session.execute(query).first() is None:
-        raise NotFound(f"there is no study {study_instance_uid}")
 
 
 def _record(session: Connection, principal: Principal, study_instance_uid: str) -> None:

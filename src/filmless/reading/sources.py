@@ -6,8 +6,12 @@ import io
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy import Connection, select
+
+from filmless.access import policy
 from filmless.access.principal import Principal
 from filmless.archive import Archive
+from filmless.archive.tables import studies
 from filmless.errors import NotFound, Refused
 from filmless.retrieve.frames import read_header_bytes
 from filmless.retrieve.instances import StoredInstance, find_instances
@@ -32,6 +36,21 @@ PATIENT_AND_STUDY: Final = (
 """Type 1 and 2 of the Patient and General Study modules: an object of a study has them, if empty (PS3.3 C.7.1.1)."""
 
 ALSO_OF_THE_STUDY: Final = ("IssuerOfPatientID", "StudyDescription", "PatientAge", "PatientSize", "PatientWeight")
+
+
+def require_study(session: Connection, principal: Principal, study_instance_uid: str) -> None:
+    """Let pass whoever may see a study that is there.
+
+    Raises
+    ------
+    NotFound
+    """
+    query = select(studies.c.id).where(studies.c.study_instance_uid == study_instance_uid)
+    visible = policy.visible_studies(principal)
+    if visible is not None:
+        query = query.where(visible)
+    if session.execute(query).first() is None:
+        raise NotFound(f"there is no study {study_instance_uid}")
 
 
 def find_sources(

@@ -18,7 +18,7 @@ import structlog
 from sqlalchemy import Connection, Table, delete, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
-import filmless.access.tables  # noqa: F401 - its tables are carried over
+from filmless.access.tables import displayed
 from filmless.archive import Archive
 from filmless.archive.database import Database, metadata
 from filmless.archive.database_move import where_database_is
@@ -186,7 +186,8 @@ def _record(scratch: Archive, session: Connection, key: str, arrived_at: float) 
 
 def _carry_over(old: Database, new: Database, result: ReindexResult) -> None:
     """Copy what no blob can tell."""
-    known = {table.name for table in (*_INDEX_TABLES, renditions, events, processes)}
+    # Notes of what was displayed name instances by keys that are other ones now.
+    known = {table.name for table in (*_INDEX_TABLES, renditions, events, processes, displayed)}
     for table in metadata.sorted_tables:
         if table.name in known:
             continue
@@ -210,7 +211,7 @@ def _without_ids(table: Table, rows: list[dict[str, Any]]) -> list[dict[str, Any
 def _replace_rows(new: Database, target: Database) -> None:
     """Put the rows of the new index into a server's database, in one transaction."""
     with target.transaction() as session:
-        for table in reversed(_INDEX_TABLES):
+        for table in (displayed, *reversed(_INDEX_TABLES)):
             session.execute(delete(table))
         session.execute(delete(jobs).where(jobs.c.name == _PACKING_JOB))
         for table in _INDEX_TABLES:

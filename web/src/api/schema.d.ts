@@ -731,6 +731,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/studies/{studyInstanceUid}/displayed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get Displayed
+         * @description Say which images of a study were displayed to the caller. An image is a frame.
+         */
+        get: operations["getDisplayed"];
+        put?: never;
+        /**
+         * Add Displayed
+         * @description Note what was displayed to the caller, beside what was before; what is not of the study is no matter.
+         */
+        post: operations["addDisplayed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/studies/{studyInstanceUid}/draft": {
         parameters: {
             query?: never;
@@ -1392,6 +1416,19 @@ export interface components {
             message: string;
             ok: boolean;
         };
+        /** @description How many images there are, and how many of them were displayed to the caller. */
+        DisplayedCount: {
+            /** @description When all that there were had been displayed. */
+            completedAt: string | null;
+            displayed: number;
+            images: number;
+            series: components["schemas"]["SeriesCount"][];
+        };
+        /** @description Frames of an instance that were displayed. */
+        DisplayedInstance: {
+            frames?: number[][];
+            sopInstanceUid: string;
+        };
         /** @description The caller's marks on a study that are no report yet; revision 0: there are none. */
         Draft: {
             /** @description The report that they go on from. */
@@ -1819,6 +1856,10 @@ export interface components {
             names?: string[] | null;
             url: string;
         };
+        /** @description What one window has displayed since it last told. */
+        NewlyDisplayed: {
+            instances: components["schemas"]["DisplayedInstance"][];
+        };
         /** @description When the phases of one opening were reached, in ms since the reader asked for the study; absent: not reached. */
         Opening: {
             engineReadyMs?: number | null;
@@ -1827,6 +1868,12 @@ export interface components {
             firstImageMs: number;
             metadataReadMs?: number | null;
             seriesListedMs?: number | null;
+        };
+        /** @description An instance of which some frames were displayed. */
+        PartlyDisplayed: {
+            /** @description First and last of each range, from 1. */
+            frames: number[][];
+            sopInstanceUid: string;
         };
         /** @description The password in use, and the one to use from now on. */
         PasswordChange: {
@@ -2022,6 +2069,21 @@ export interface components {
                 [key: string]: string | number | components["schemas"]["Sentence"];
             };
         };
+        /** @description How many images a series has, and how many of them were displayed. */
+        SeriesCount: {
+            displayed: number;
+            images: number;
+            seriesInstanceUid: string;
+        };
+        /** @description And which. */
+        SeriesDisplayed: {
+            displayed: number;
+            images: number;
+            partly: components["schemas"]["PartlyDisplayed"][];
+            seriesInstanceUid: string;
+            /** @description Instances of which every frame was displayed. */
+            whole: string[];
+        };
         /** @description A series as the study's page shows it. */
         SeriesRow: {
             bodyPartExamined: string;
@@ -2170,6 +2232,14 @@ export interface components {
              * @description When its last instance arrived.
              */
             updatedAt: string;
+        };
+        /** @description Which images of a study were displayed to the caller. */
+        StudyDisplayed: {
+            /** @description When all that there were had been displayed. */
+            completedAt: string | null;
+            displayed: number;
+            images: number;
+            series: components["schemas"]["SeriesDisplayed"][];
         };
         /** @description A page of studies; `total` counts all that match, up to 10 000, which then means so many or more. */
         StudyPage: {
@@ -5846,6 +5916,180 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Study"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDisplayed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StudyDisplayed"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addDisplayed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                studyInstanceUid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewlyDisplayed"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DisplayedCount"];
                 };
             };
             /** @description Bad Request */

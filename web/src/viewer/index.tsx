@@ -12,6 +12,8 @@ export interface ViewerProps {
   onClose: () => void;
   /** Goes on to another study of the reader's list. */
   onStudy: (studyInstanceUid: string) => void;
+  /** Goes back to a study that was left, from wherever the reader is by then. */
+  onReturn: (studyInstanceUid: string) => void;
 }
 
 const ViewerPage = lazy(() => import('./ui/ViewerPage'));
@@ -24,7 +26,13 @@ function Waiting() {
   );
 }
 
-export default function Viewer({ studyInstanceUid, seriesInstanceUid, onClose, onStudy }: ViewerProps) {
+export default function Viewer({
+  studyInstanceUid,
+  seriesInstanceUid,
+  onClose,
+  onStudy,
+  onReturn,
+}: ViewerProps) {
   const [attempt, setAttempt] = useState(0);
   useEffect(
     () => openStudy(studyInstanceUid, seriesInstanceUid, window.matchMedia('(max-width: 48em)').matches),
@@ -36,6 +44,7 @@ export default function Viewer({ studyInstanceUid, seriesInstanceUid, onClose, o
       <ViewerPage
         onClose={onClose}
         onStudy={onStudy}
+        onReturn={onReturn}
         onRetry={() => setAttempt((before) => before + 1)}
         isSeriesAsked={seriesInstanceUid !== undefined}
       />

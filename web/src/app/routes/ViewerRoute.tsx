@@ -42,6 +42,13 @@ export function ViewerRoute() {
               replace: true,
             })
           }
+          onReturn={(left) =>
+            void router.navigate({
+              to: '/viewer/$studyInstanceUid',
+              params: { studyInstanceUid: left },
+              search: {},
+            })
+          }
         />
       </Suspense>
     </ErrorBoundary>

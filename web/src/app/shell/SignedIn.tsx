@@ -2,6 +2,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Outlet } from '@tanstack/react-router';
 import { useEffect } from 'react';
 import { listenToEvents } from '@/api/events';
+import { forgetDisplayed } from '@/api/displayed';
 import { ApiError } from '@/api/errors';
 import { useLive } from '@/api/live';
 import { forgetPreferences, loadPreferences, usePreferences } from '@/api/preferences';
@@ -39,6 +40,7 @@ export function SignedIn() {
   useGlobalHotkeys();
   // What somebody was sending stops when they sign out.
   useEffect(() => stopUploads, []);
+  useEffect(() => forgetDisplayed, []);
   return (
     <>
       <Outlet />

@@ -2,6 +2,7 @@
  * Opening a study: the list of its series, the metadata of the first with images, its first frame at once; everything
  * else afterwards. Nothing here waits for the renderer, whose code is still on its way.
  */
+import { startDisplayed } from '@/api/displayed';
 import { startAnnotations } from '../state/annotations';
 import { forgetBitmaps } from '../overlays/bitmaps';
 import { forgetObjects } from '../overlays/registry';
@@ -178,6 +179,7 @@ export function openStudy(
   startStudy(studyInstanceUid, { isNarrow });
   startAnnotations(studyInstanceUid);
   startObjects(studyInstanceUid);
+  startDisplayed(studyInstanceUid);
   startSegments();
   forgetObjects();
   forgetBitmaps();

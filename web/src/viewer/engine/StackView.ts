@@ -61,6 +61,12 @@ export class StackView {
     return this.shownImage;
   }
 
+  /** The frame whose pixels the canvas holds; null while those of another are still on it. */
+  get drawnFrame(): Frame | null {
+    const drawn = this.viewport.getCornerstoneImage() as Types.IImage | undefined;
+    return this.frame && drawn?.imageId === this.frame.imageId ? this.frame : null;
+  }
+
   get size(): Size {
     return { width: this.element.clientWidth, height: this.element.clientHeight };
   }

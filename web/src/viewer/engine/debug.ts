@@ -3,6 +3,7 @@
  * nothing that is not on the screen or behind the same session.
  */
 import { cache } from '@cornerstonejs/core';
+import { displayedFrames, useDisplayed } from '@/api/displayed';
 import { usePreferences } from '@/api/preferences';
 import { decodersStarted } from '../data/decoders';
 import { framesWaiting } from '../data/frameBytes';
@@ -10,6 +11,7 @@ import { canvasToImage, edgeLetters, imageToCanvas, type Presentation } from '..
 import { texts } from '../data/dicomJson';
 import { timings } from '../data/timing';
 import type { Point2, Vector3 } from '../data/vectors';
+import { progressNow } from '../displayed/displayed';
 import { useHanging } from '../hanging/state';
 import { useAnnotations } from '../state/annotations';
 import {
@@ -156,6 +158,11 @@ const api = {
   /** Whether they are on the server. */
   get keeping() {
     return useKeeping.getState();
+  },
+  /** What was displayed of the study: ranges of frames by SOP Instance UID, and how many images are left. */
+  get displayed() {
+    const { hasFailed } = useDisplayed.getState();
+    return { frames: Object.fromEntries(displayedFrames()), progress: progressNow(), hasFailed };
   },
   /** The volume that is rendered: its scene, and where it is on the screen. */
   get rendering() {

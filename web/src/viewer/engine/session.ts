@@ -8,6 +8,8 @@ import { canvasToImage } from '../data/orientation';
 import { interleaved, LoadQueue, nearestFirst } from '../data/prefetch';
 import { valueAt } from '../data/reslice';
 import { mark } from '../data/timing';
+import { notePainted } from '../displayed/displayed';
+import { useRendering } from '../rendering/state';
 import { forgetEarlyValues, paddingOf } from '../data/values';
 import type { Point2, Vector3 } from '../data/vectors';
 import { automaticOf, chosenVoi, forgetAutomatic, isMonochrome1 } from '../lut/choice';
@@ -23,7 +25,7 @@ import {
   type ViewerState,
   visiblePanes,
 } from '../state/store';
-import { setDrawn } from '../state/drawn';
+import { setDrawn, useDrawn } from '../state/drawn';
 import { cacheBytes, contextOf, engine } from './cornerstone';
 import { createImage } from './frameLoader';
 import { forgetFrames, registerFrames, unregisterFrames } from './metadata';
@@ -165,7 +167,14 @@ class Session {
     mark('engineReady');
     eventTarget.addEventListener(Events.IMAGE_CACHE_IMAGE_REMOVED, this.handleRemoved);
     eventTarget.addEventListener(Events.WEBGL_CONTEXT_LOST, this.handleContextLost);
-    this.stopFollowing = useViewer.subscribe((now, before) => this.follow(now, before));
+    const stopFollowing = useViewer.subscribe((now, before) => this.follow(now, before));
+    const stopUncovering = useRendering.subscribe(this.noteUncovered);
+    document.addEventListener('visibilitychange', this.noteUncovered);
+    this.stopFollowing = () => {
+      stopFollowing();
+      stopUncovering();
+      document.removeEventListener('visibilitychange', this.noteUncovered);
+    };
   }
 
   private stop(): void {
@@ -387,6 +396,21 @@ class Session {
     mark('firstImage');
     forgetEarlyValues(view.shownFrame.imageId);
     setDrawn(view.id as PaneId, true);
+    this.noteDrawn(view);
+  };
+
+  /** Cornerstone draws before the browser paints, so that what it has drawn is what is painted next. */
+  private noteDrawn(view: StackView): void {
+    const { kind } = useViewer.getState().panes[view.id as PaneId].status;
+    const { width, height } = view.size;
+    if (view.drawnFrame && kind !== 'failed' && width > 1 && height > 1) notePainted(view.drawnFrame);
+  }
+
+  /** What stood behind something else, or in a window that was hidden, is seen now. */
+  private readonly noteUncovered = (): void => {
+    requestAnimationFrame(() => {
+      for (const [id, view] of this.views) if (useDrawn.getState()[id]) this.noteDrawn(view);
+    });
   };
 
   private readonly handleRemoved = (event: Event): void => {

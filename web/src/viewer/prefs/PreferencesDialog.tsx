@@ -7,7 +7,7 @@ import { useTexts } from '../i18n';
 import { LAYOUTS } from '../state/store';
 import { PREFERENCE_TABS, type PreferenceTab, preferencesDialog, usePreferencesDialog } from './dialog';
 import { DRAGS, type Mouse, readMouse, THUMBS, WHEELS } from './mouse';
-import { OVERLAY_PARTS, chooseView, useViewChoice } from './view';
+import { OVERLAY_PARTS, LEAVINGS, chooseView, useViewChoice } from './view';
 import { WindowsTab } from './WindowsTab';
 
 /** What a person sets for the viewer. It is kept on the server, and there in the next browser. */
@@ -152,6 +152,16 @@ function ViewTab() {
         label={t('prefs.view.overlay')}
         checked={view.hasOverlay}
         onChange={(event) => chooseView({ hasOverlay: event.currentTarget.checked })}
+      />
+      <Select
+        label={t('prefs.view.leaving')}
+        data={LEAVINGS.map((value) => ({ value, label: t(`prefs.view.leavings.${value}`) }))}
+        value={view.leaving}
+        allowDeselect={false}
+        onChange={(value) => {
+          const leaving = LEAVINGS.find((each) => each === value);
+          if (leaving) chooseView({ leaving });
+        }}
       />
       <Text size="sm" fw={600}>
         {t('prefs.view.parts')}

@@ -8,14 +8,25 @@ import { mouse } from './mouse';
 export const OVERLAY_PARTS = ['patient', 'study', 'series', 'view', 'scale', 'letters'] as const;
 export type OverlayPart = (typeof OVERLAY_PARTS)[number];
 
+/** What happens when a study is left of which not all images were displayed. */
+export const LEAVINGS = ['tell', 'ask', 'nothing'] as const;
+export type Leaving = (typeof LEAVINGS)[number];
+
 export interface ViewChoice {
   layout: Layout;
   hasOverlay: boolean;
   hasStrip: boolean;
   hidden: readonly OverlayPart[];
+  leaving: Leaving;
 }
 
-export const DEFAULT_VIEW: ViewChoice = { layout: '1x1', hasOverlay: true, hasStrip: true, hidden: [] };
+export const DEFAULT_VIEW: ViewChoice = {
+  layout: '1x1',
+  hasOverlay: true,
+  hasStrip: true,
+  hidden: [],
+  leaving: 'tell',
+};
 
 export function readView(kept: unknown): ViewChoice {
   const given = (typeof kept === 'object' && kept !== null ? kept : {}) as Record<string, unknown>;
@@ -25,6 +36,7 @@ export function readView(kept: unknown): ViewChoice {
     hasOverlay: given.hasOverlay !== false,
     hasStrip: given.hasStrip !== false,
     hidden: OVERLAY_PARTS.filter((part) => hidden.includes(part)),
+    leaving: LEAVINGS.find((each) => each === given.leaving) ?? DEFAULT_VIEW.leaving,
   };
 }
 

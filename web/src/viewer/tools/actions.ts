@@ -41,6 +41,7 @@ import {
   useViewer,
   visiblePanes,
 } from '../state/store';
+import { showNextNotDisplayed } from '../displayed/displayed';
 import { leaveMarking, MARK_ACTIONS } from './annotations/actions';
 import { toggleKeyImage } from './objects';
 import { toggleSameSize } from './sizes';
@@ -209,6 +210,7 @@ export const ACTIONS: Action[] = [
   { name: 'nextSeries', group: 'images', keys: ['PageDown'], run: () => void openNeighbour(1) },
   { name: 'keyImage', group: 'images', keys: ['k'], run: toggleKeyImage },
   { name: 'play', group: 'images', keys: ['Space', 'c'], run: () => playOrPause() },
+  { name: 'nextNotDisplayed', group: 'images', keys: ['Shift+J'], run: () => void showNextNotDisplayed() },
   { name: 'slower', group: 'images', keys: [','], run: () => stepRate(1 / 1.25) },
   { name: 'faster', group: 'images', keys: ['.'], run: () => stepRate(1.25) },
 

@@ -8,6 +8,7 @@ import type { Frame } from '../data/frames';
 import type { Size } from '../data/orientation';
 import { mark } from '../data/timing';
 import { type Values, valuesEarly } from '../data/values';
+import { notePainted } from '../displayed/displayed';
 import { geometryOf } from '../engine/geometry';
 import { automaticOf, chosenVoi, isMonochrome1 } from '../lut/choice';
 import { drawPlain } from '../lut/plain';
@@ -63,7 +64,8 @@ export function FirstPicture({ id, stack }: { id: PaneId; stack: StackDisplaySet
     const element = canvas.current;
     const context = element?.getContext('2d');
     const geometry = loaded && geometryOf(loaded.frame);
-    if (!element || !context || !loaded || !geometry || !size || size.width < 2 || size.height < 2) return;
+    if (!element || !context || !loaded || !geometry || !size || size.width < 2 || size.height < 2)
+      return undefined;
     const { frame, index, values } = loaded;
     const shownVoi = chosenVoi(voi, frame, () => automaticOf(stack.id, frame, values.data));
     const ratio = window.devicePixelRatio || 1;
@@ -79,6 +81,9 @@ export function FirstPicture({ id, stack }: { id: PaneId; stack: StackDisplaySet
     context.putImageData(picture, 0, 0);
     changePane(id, { shown: index, shownVoi });
     mark('firstImage');
+    // Painted next, unless another picture takes its place before.
+    const painting = requestAnimationFrame(() => notePainted(frame));
+    return () => cancelAnimationFrame(painting);
   }, [id, stack, loaded, size, presentation, voi, isInverted]);
   return <canvas ref={canvas} className={classes.first} data-first-picture={loaded !== null} aria-hidden />;
 }

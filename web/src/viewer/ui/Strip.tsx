@@ -1,11 +1,12 @@
 import { Loader } from '@mantine/core';
-import { FileText, ImageOff } from 'lucide-react';
+import { Check, FileText, ImageOff } from 'lucide-react';
 import { useState } from 'react';
 import { ModalityBadge } from '@/ui/ModalityBadge';
 import { instanceThumbnailUrl, seriesThumbnailUrl } from '../data/dicomweb';
 import type { DisplaySet } from '../data/displaySets';
 import { ensureSeries } from '../data/opening';
 import { mayHoldImages } from '../data/sopClasses';
+import { useDisplayedIn } from '../displayed/displayed';
 import { useTexts } from '../i18n';
 import { useSpace } from '../state/space';
 import { openDisplaySet, PANES, type SeriesEntry, useViewer } from '../state/store';
@@ -51,6 +52,7 @@ function DisplaySetItem({ displaySet, isNarrow }: { displaySet: DisplaySet; isNa
   const isStack = displaySet.kind === 'stack';
   const hasPicture = isStack || displaySet.object === 'waveform';
   const count = isStack ? displaySet.frames.length : 1;
+  const displayed = useDisplayedIn(isStack ? displaySet : null);
   const counted = isStack
     ? t(displaySet.isMultiFrame ? 'strip.frames' : 'strip.images', { count })
     : t(`object.${displaySet.object}`);
@@ -91,6 +93,8 @@ function DisplaySetItem({ displaySet, isNarrow }: { displaySet: DisplaySet; isNa
           modality={displaySet.modality}
           description={displaySet.description || (isStack ? '' : displaySet.title)}
           count={counted}
+          displayed={isStack ? displayed : null}
+          isAll={displayed === count}
         />
         {isStack && count > 1 && loaded > 0 && loaded < count && (
           <span className={classes.progress} style={{ width: `${(100 * loaded) / count}%` }} aria-hidden />
@@ -151,7 +155,17 @@ function SeriesItem({ entry }: { entry: SeriesEntry }) {
   );
 }
 
-function Caption(props: { number: number | null; modality: string; description: string; count: string }) {
+interface CaptionProps {
+  number: number | null;
+  modality: string;
+  description: string;
+  count: string;
+  /** How many images were displayed. */
+  displayed?: number | null;
+  isAll?: boolean;
+}
+
+function Caption(props: CaptionProps) {
   const t = useTexts();
   return (
     <span className={classes.caption}>
@@ -170,7 +184,19 @@ function Caption(props: { number: number | null; modality: string; description: 
       >
         {props.description || t('strip.noDescription')}
       </bdi>
-      <span className={classes.count}>{props.count}</span>
+      <span className={classes.count}>
+        {props.count}
+        {(props.displayed ?? null) !== null && (
+          <span
+            className={classes.displayed}
+            data-displayed={props.displayed}
+            data-all={props.isAll || undefined}
+          >
+            {props.isAll && <Check size={12} strokeWidth={2.4} aria-hidden />}
+            {props.isAll ? t('displayed.allHere') : t('displayed.here', { count: props.displayed ?? 0 })}
+          </span>
+        )}
+      </span>
     </span>
   );
 }

@@ -7,6 +7,8 @@ import { asFailure, type Failure } from '../data/errors';
 import { firstPictureSettled } from '../data/opening';
 import { reportOpening } from '../data/reportOpening';
 import { useOutput } from '../capture/state';
+import { DisplayedStatus } from '../displayed/DisplayedStatus';
+import { useLeaving } from '../displayed/useLeaving';
 import { useTexts } from '../i18n';
 import { EditDialog } from '../hanging/EditDialog';
 import { HungBy } from '../hanging/HungBy';
@@ -128,13 +130,15 @@ function useKeptMarks(): void {
 interface PageProps {
   onClose: () => void;
   onStudy: (studyInstanceUid: string) => void;
+  onReturn: (studyInstanceUid: string) => void;
   onRetry: () => void;
   /** The address names a series, which is to be seen. */
   isSeriesAsked: boolean;
 }
 
-export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }: PageProps) {
+export default function ViewerPage({ onRetry, isSeriesAsked, ...ways }: PageProps) {
   const t = useTexts();
+  const { onClose, onStudy, question } = useLeaving(ways);
   const isNarrow = useIsNarrow();
   const engine = useEngine();
   const study = useViewer((state) => state.study);
@@ -221,9 +225,11 @@ export default function ViewerPage({ onClose, onStudy, onRetry, isSeriesAsked }:
       {isNarrow && <BottomBar />}
       <footer className={classes.notice}>
         {t('notice')}
+        <DisplayedStatus onReopen={onRetry} />
         <HungBy />
         <OpeningTimes />
       </footer>
+      {question}
       <PreferencesDialog />
       <RememberDialog />
       <ProtocolsDialog />
