@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
+import sys
 import time
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 import callers
 import make
@@ -20,6 +22,7 @@ from filmless.archive.processes import alive
 from filmless.archive.tables import conflicts, instances, jobs, non_patient_instances, series, studies
 from filmless.config import Settings
 from filmless.errors import Conflict, Refused
+from filmless.reading.tables import drafts
 from filmless.store.importing import import_paths
 from filmless.store.receive import receive
 from filmless.store.reindex import compare, reindex
@@ -99,6 +102,20 @@ def test_what_no_blob_can_tell_is_carried_over(filled: Settings) -> None:
         assert people.find_person(archive, "ada") is not None
         assert session.execute(select(func.count()).select_from(conflicts)).scalar_one() > 0
         assert session.execute(select(func.count()).select_from(jobs)).scalar_one() == waiting
+
+
+@pytest.mark.embedded  # a server's database keeps all tables but those of the index
+def test_the_command_carries_over_what_readers_and_workitems_hold(settings: Settings) -> None:
+    with Archive.open(settings) as archive:
+        callers.hash_quickly()
+        person = callers.make_person(archive, "ada", "radiologist")
+        row = {"person_key": person.id, "study_instance_uid": "1.2", "revision": 1, "value": "{}", "updated_at": 1.0}
+        with archive.transaction() as session:
+            session.execute(insert(drafts), row)
+    # In a process of its own: what one test imports, all know.
+    subprocess.run([sys.executable, "-m", "filmless", "reindex", "--data", settings.data], check=True, timeout=120)
+    with Archive.open(settings) as archive, archive.reading() as session:
+        assert session.execute(select(drafts.c.study_instance_uid)).scalars().all() == ["1.2"]
 
 
 @pytest.mark.embedded  # a server's database is no file of ours

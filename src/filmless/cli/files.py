@@ -66,6 +66,10 @@ def verify_blobs(data: Data = None, config: Config = None) -> None:
 
 def reindex_blobs(data: Data = None, config: Config = None) -> None:
     """Rebuild the whole index from the blobs alone; stop the server first."""
+    # Only tables that are known here are carried over from the old index.
+    import filmless.reading.tables
+    import filmless.routing.tables
+    import filmless.worklist.tables  # noqa: F401
     from filmless.store.reindex import reindex
 
     settings = existing(read_settings(config, data=data))
