@@ -96,6 +96,20 @@ def test_a_change_of_a_draft_that_is_gone_is_a_conflict(radiologist: TestClient,
     assert change(radiologist, draft, revision=0, changed=[mark(2)])["revision"] > base
 
 
+def test_a_draft_is_discarded_only_as_the_reader_saw_it(
+    radiologist: TestClient, clinician: TestClient, draft: str
+) -> None:
+    seen = change(radiologist, draft, revision=0, changed=[mark(1)])["revision"]
+    now = change(radiologist, draft, revision=seen, changed=[mark(2)])["revision"]
+    refused = radiologist.delete(draft, params={"revision": seen})
+    assert (refused.status_code, "another window" in refused.json()["detail"]) == (409, True)
+    assert clinician.delete(draft, params={"revision": now}).status_code == 204
+    assert len(radiologist.get(draft).json()["marks"]) == 2
+    assert radiologist.delete(draft, params={"revision": now}).status_code == 204
+    assert radiologist.get(draft).json()["revision"] == 0
+    assert radiologist.delete(draft, params={"revision": now}).status_code == 204
+
+
 @pytest.mark.parametrize(
     "bent",
     [

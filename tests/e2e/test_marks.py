@@ -584,6 +584,34 @@ def test_marks_become_a_report_and_come_back_from_it_in_a_fresh_browser(reader: 
     reader.keyboard.press("Shift+M")
 
 
+def test_a_draft_is_discarded_back_to_the_report_and_undo_brings_it_back(reader: Page, open_page: OpenPage) -> None:
+    count = start(reader, "ct", "Shift+L")
+    drag(reader, (60.5, 40.5), (140.5, 40.5))
+    drawn(reader, count)
+    kept(reader)
+    reader.keyboard.press("Control+s")
+    reader.wait_for_function("() => !window.__filmless.viewer.keeping.hasDraft")
+    saved = {mark["uid"] for mark in marks(reader)}
+    drag(reader, (60.5, 80.5), (140.5, 80.5))
+    drawn(reader, count + 1)
+    reader.wait_for_function("() => window.__filmless.viewer.keeping.hasDraft")
+    kept(reader)
+    reader.keyboard.press("Shift+M")
+    panel = reader.get_by_role("complementary", name="Measurements")
+    panel.get_by_role("button", name="Discard what is in no report").click()
+    reader.wait_for_function("() => !window.__filmless.viewer.keeping.hasDraft")
+    assert {mark["uid"] for mark in marks(reader)} == saved
+    expect(panel.get_by_role("status").filter(has_text="Discarded")).to_be_visible()
+    elsewhere(reader, open_page, len(saved)).close()
+    reader.keyboard.press("Control+z")
+    drawn(reader, count + 1)
+    expect(panel.get_by_role("status").filter(has_text="Discarded")).to_have_count(0)
+    reader.wait_for_function("() => window.__filmless.viewer.keeping.hasDraft")
+    kept(reader)
+    elsewhere(reader, open_page, count + 1).close()
+    reader.keyboard.press("Shift+M")
+
+
 def test_the_panel_renames_hides_jumps_and_tells_the_source(reader: Page) -> None:
     count = start(reader, "us", "Shift+L")
     drag(reader, (10.5, 180.5), (60.5, 180.5))

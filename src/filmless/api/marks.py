@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from filmless.api.callers import Here, Storer, Viewer
 from filmless.api.errors import responses
 from filmless.api.models import marks as models
 from filmless.api.models.objects import WrittenObject
+from filmless.errors import Conflict
 from filmless.reading import drafts
 from filmless.reading.measurement_documents import read_documents
 from filmless.reading.measurements import save_draft
@@ -40,10 +41,16 @@ def change_draft(
     return models.DraftOutcome.model_validate(drafts.change_draft(archive, principal, study_instance_uid, change))
 
 
-@router.delete("/studies/{studyInstanceUid}/draft", status_code=204)
-def discard_draft(archive: Here, principal: Viewer, study_instance_uid: StudyUid) -> None:
+@router.delete("/studies/{studyInstanceUid}/draft", status_code=204, responses=responses(409))
+def discard_draft(
+    archive: Here,
+    principal: Viewer,
+    study_instance_uid: StudyUid,
+    revision: Annotated[int | None, Query(ge=1, le=2**53, description="Only when it is this one.")] = None,
+) -> None:
     """Forget the caller's marks on a study that are no report."""
-    drafts.discard_draft(archive, principal, study_instance_uid)
+    if not drafts.discard_draft(archive, principal, study_instance_uid, revision=revision):
+        raise Conflict("marks were changed in another window meanwhile; look at them before they are discarded")
 
 
 @router.get("/studies/{studyInstanceUid}/measurements")

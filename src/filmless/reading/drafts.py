@@ -117,8 +117,10 @@ def change_draft(archive: Archive, principal: Principal, study_instance_uid: str
 
 def discard_draft(
     archive: Archive, principal: Principal, study_instance_uid: str, *, revision: int | None = None
-) -> None:
+) -> bool:
     """Forget the caller's marks on a study that are no report; with `revision`, only if nothing was changed since.
+
+    Gives whether there are none now.
 
     Raises
     ------
@@ -129,6 +131,8 @@ def discard_draft(
     with archive.transaction() as session:
         if session.execute(delete(drafts).where(*mine, *known)).rowcount:
             _record(session, principal, study_instance_uid)
+            return True
+        return session.execute(select(drafts.c.revision).where(*mine)).first() is None
 
 
 def _apply(content: _Content, change: Change, revision: int, document_uid: str | None) -> Outcome:

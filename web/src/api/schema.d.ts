@@ -6342,7 +6342,10 @@ export interface operations {
     };
     discardDraft: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only when it is this one. */
+                revision?: number | null;
+            };
             header?: never;
             path: {
                 studyInstanceUid: string;
@@ -6378,6 +6381,15 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

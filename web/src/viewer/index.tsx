@@ -42,6 +42,8 @@ export default function Viewer({
   return (
     <Suspense fallback={<Waiting />}>
       <ViewerPage
+        // A stack that has other images by then is another one to the renderer.
+        key={attempt}
         onClose={onClose}
         onStudy={onStudy}
         onReturn={onReturn}

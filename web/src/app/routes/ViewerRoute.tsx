@@ -47,6 +47,7 @@ export function ViewerRoute() {
               to: '/viewer/$studyInstanceUid',
               params: { studyInstanceUid: left },
               search: {},
+              replace: router.state.location.pathname.startsWith('/viewer/'),
             })
           }
         />

@@ -9,7 +9,7 @@ import { PLANES_PREFIX } from '../data/planes';
 import { ensureSeries } from '../data/opening';
 import { mayHoldImages } from '../data/sopClasses';
 import { closeRendering, useRendering } from '../rendering/state';
-import { useSpace } from '../state/space';
+import { type Notice, useSpace } from '../state/space';
 import {
   displaySetsInOrder,
   openDisplaySet,
@@ -25,10 +25,15 @@ import { nextNotDisplayed, type Place, type Progress, progressOf } from './progr
 export const isDisplayed = ({ instance, frameNumber }: Frame): boolean =>
   wasDisplayed(instance.sopInstanceUid, frameNumber);
 
+/** A rendered volume stands over all viewports, or over this one. */
+function isCovered(pane: PaneId): boolean {
+  const { sourceId, pane: where } = useRendering.getState();
+  return sourceId !== null && (where === null || where === pane);
+}
+
 /** A viewport has painted the frame. */
-export function notePainted({ instance, frameNumber, imageId }: Frame): void {
-  const isCovered = useRendering.getState().sourceId !== null;
-  if (imageId.startsWith(PLANES_PREFIX) || isCovered || document.visibilityState !== 'visible') return;
+export function notePainted(pane: PaneId, { instance, frameNumber, imageId }: Frame): void {
+  if (imageId.startsWith(PLANES_PREFIX) || isCovered(pane) || document.visibilityState !== 'visible') return;
   noteDisplayed(instance.studyInstanceUid, instance.sopInstanceUid, frameNumber);
 }
 
@@ -70,27 +75,46 @@ export function useDisplayedIn(stack: StackDisplaySet | null): number {
   return stack ? stack.frames.filter(isDisplayed).length : 0;
 }
 
-/** The viewport in use, or another when that one shows planes. */
+/** The viewport in use, or another when that one shows planes or a volume. */
 function paneForStacks(state: ViewerState): PaneId {
   const panes = [state.active, ...visiblePanes(state)];
-  return panes.find((id) => !stackOf(state, id)?.derived) ?? state.active;
+  return panes.find((id) => !stackOf(state, id)?.derived && !isCovered(id)) ?? state.active;
 }
+
+/** Images that could not be shown; the reader is led past them. */
+const passed = new Set<string>();
 
 function find(pane: PaneId): Place | null {
   const state = useViewer.getState();
   const { displaySetId, index } = state.panes[pane];
-  return nextNotDisplayed(
-    stacksOf(state),
-    displaySetId === null ? null : { id: displaySetId, index },
-    isDisplayed,
-  );
+  const at = displaySetId === null ? null : { id: displaySetId, index };
+  return nextNotDisplayed(stacksOf(state), at, (frame) => isDisplayed(frame) || passed.has(frame.imageId));
+}
+
+function passWhatFailed(pane: PaneId): void {
+  const state = useViewer.getState();
+  const { status, index } = state.panes[pane];
+  const frame = stackOf(state, pane)?.frames[index];
+  if (frame && status.kind === 'failed') passed.add(frame.imageId);
+}
+
+function tellWhatIsLeft(): void {
+  const { left, arrived } = progressNow() ?? { left: 0, arrived: 0 };
+  passed.clear();
+  const notice: Notice =
+    left > arrived
+      ? { text: 'displayed.cannot', values: { count: left - arrived } }
+      : { text: arrived > 0 ? 'displayed.reopen' : 'displayed.none' };
+  useSpace.setState({ notice });
 }
 
 /** Shows the next image that was not displayed yet, reading series that were not read for it. */
 export async function showNextNotDisplayed(): Promise<void> {
   const { studyInstanceUid } = useViewer.getState();
   const isStale = (): boolean => useViewer.getState().studyInstanceUid !== studyInstanceUid;
+  if (useRendering.getState().pane === null) closeRendering();
   const pane = paneForStacks(useViewer.getState());
+  passWhatFailed(pane);
   let next = find(pane);
   for (const { summary, state } of useViewer.getState().series) {
     if (next) break;
@@ -99,9 +123,8 @@ export async function showNextNotDisplayed(): Promise<void> {
     if (isStale()) return;
     next = find(pane);
   }
-  closeRendering();
   if (!next) {
-    useSpace.setState({ notice: { text: progressNow()?.arrived ? 'displayed.reopen' : 'displayed.none' } });
+    tellWhatIsLeft();
     return;
   }
   if (useViewer.getState().panes[pane].displaySetId !== next.id) openDisplaySet(pane, next.id);

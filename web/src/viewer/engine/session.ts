@@ -403,7 +403,8 @@ class Session {
   private noteDrawn(view: StackView): void {
     const { kind } = useViewer.getState().panes[view.id as PaneId].status;
     const { width, height } = view.size;
-    if (view.drawnFrame && kind !== 'failed' && width > 1 && height > 1) notePainted(view.drawnFrame);
+    if (view.drawnFrame && kind !== 'failed' && width > 1 && height > 1)
+      notePainted(view.id as PaneId, view.drawnFrame);
   }
 
   /** What stood behind something else, or in a window that was hidden, is seen now. */

@@ -60,6 +60,11 @@ export function ProtocolsDialog() {
         checked={isAutomatic}
         onChange={(event) => chooseHanging({ isAutomatic: event.currentTarget.checked })}
       />
+      {!canStore && (
+        <Text size="sm" c="dimmed" mt="sm">
+          {t('rights.store')}
+        </Text>
+      )}
       {protocols.isError && <Alert color="red">{protocols.error.message}</Alert>}
       <Undo />
       <Section title={t('hanging.owner.person')} protocols={of('person')} canChange={canStore} />

@@ -22,6 +22,7 @@ import {
 import { useHasRight } from '@/api/session';
 import { useTexts } from '../i18n';
 import { COLUMNS_MAX, isPossible, ROWS_MAX, type Shape, shapeOf } from '../state/layout';
+import { SaveButton } from '../ui/SaveButton';
 import { ConditionFields } from './ConditionFields';
 import { problemOf, relaid, withViewport } from './editing';
 import { findMatchesAnew, protocolId } from './hang';
@@ -136,13 +137,13 @@ export function RuleEditor(props: RuleEditorProps) {
         >
           {t('hanging.try')}
         </Button>
-        <Button
+        <SaveButton
           disabled={problem !== null || !trial.data}
           loading={keep.isPending}
           onClick={() => keep.mutate()}
         >
           {t(id === null ? 'hanging.keep' : 'hanging.keepChange')}
-        </Button>
+        </SaveButton>
       </Group>
       {!trial.data && (
         <Text size="sm" c="dimmed" ta="end">

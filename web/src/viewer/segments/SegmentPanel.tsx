@@ -37,6 +37,7 @@ import {
   useSegments,
   voxelMl,
 } from './draft';
+import { SaveButton } from '../ui/SaveButton';
 import toolbarClasses from '../ui/Toolbar.module.css';
 import classes from './SegmentPanel.module.css';
 import { isTypeCode, TYPE_GROUPS, TYPES } from './types';
@@ -152,14 +153,14 @@ function Editor({ draft, stack }: { draft: Draft; stack: StackDisplaySet }) {
         ]}
         onChange={(form) => changeDraft({ form })}
       />
-      <Button
+      <SaveButton
         size="xs"
         disabled={isEmpty || isUntyped || draft.label.trim() === ''}
         loading={isPending}
         onClick={() => mutate()}
       >
         {t('segments.save')}
-      </Button>
+      </SaveButton>
       {isUntyped && <p className={classes.hint}>{t('segments.untyped')}</p>}
       <p role="status" className={classes.hint}>
         {isSuccess && !draft.isChanged ? t('segments.saved') : ''}

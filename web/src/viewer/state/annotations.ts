@@ -67,6 +67,9 @@ export function addAnnotations(added: readonly Annotation[]): void {
   if (added.length > 0) change([...getState().items, ...added], null);
 }
 
+/** Puts others in the place of all marks, in one step that can be undone. */
+export const replaceAnnotations = (items: readonly Annotation[]): void => change([...items], null);
+
 export function updateAnnotations(changed: Annotation[]): void {
   if (changed.length === 0) return;
   const byUid = new Map(changed.map((each) => [each.uid, each]));

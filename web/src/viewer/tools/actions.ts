@@ -76,6 +76,8 @@ export interface Action {
   group: Group;
   /** As `tinykeys` writes them; the first is shown on the button. */
   keys: string[];
+  /** Whoever lacks this right is told so in place of it. */
+  needs?: 'store';
   run: () => void;
 }
 

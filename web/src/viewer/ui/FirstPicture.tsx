@@ -82,7 +82,7 @@ export function FirstPicture({ id, stack }: { id: PaneId; stack: StackDisplaySet
     changePane(id, { shown: index, shownVoi });
     mark('firstImage');
     // Painted next, unless another picture takes its place before.
-    const painting = requestAnimationFrame(() => notePainted(frame));
+    const painting = requestAnimationFrame(() => notePainted(id, frame));
     return () => cancelAnimationFrame(painting);
   }, [id, stack, loaded, size, presentation, voi, isInverted]);
   return <canvas ref={canvas} className={classes.first} data-first-picture={loaded !== null} aria-hidden />;

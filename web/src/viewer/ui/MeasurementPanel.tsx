@@ -6,7 +6,7 @@ import { useTexts } from '../i18n';
 import { redo, select, undo, updateAnnotation, useAnnotations } from '../state/annotations';
 import { useViewer } from '../state/store';
 import { jumpTo } from '../tools/annotations/actions';
-import { saveReport, useKeeping } from '../tools/annotations/keeping';
+import { discardDraft, saveReport, useKeeping } from '../tools/annotations/keeping';
 import { loadMarks } from '../tools/annotations/loading';
 import type { Annotation } from '../tools/annotations/model';
 import { asCsv, formatValue, SOURCE_TAGS } from '../tools/annotations/words';
@@ -14,6 +14,7 @@ import { MeasurementDocuments } from './MeasurementDocuments';
 import { MarkChart } from './MarkChart';
 import { MARK_ICONS } from './MarkMenu';
 import classes from './MeasurementPanel.module.css';
+import { SaveButton } from './SaveButton';
 
 const LABEL_MAX = 256;
 
@@ -24,7 +25,7 @@ export function MeasurementPanel() {
   const canUndo = useAnnotations((state) => state.past.length > 0);
   const canRedo = useAnnotations((state) => state.future.length > 0);
   const keeping = useKeeping(({ state }) => state);
-  const { hasDraft, isSaving, refusal } = useKeeping();
+  const { hasDraft, isDiscarded, isSaving, refusal } = useKeeping();
   const close = (): void => useViewer.setState({ hasMeasurements: false });
   return (
     <aside className={classes.panel} aria-label={t('marks.title')}>
@@ -54,10 +55,22 @@ export function MeasurementPanel() {
           ))}
         </ol>
       )}
-      {hasDraft && items.length > 0 && (
-        <Button className={classes.save} size="xs" loading={isSaving} onClick={() => void saveReport()}>
-          {t('marks.save')}
-        </Button>
+      {isDiscarded && (
+        <p className={classes.kept} role="status">
+          {t('marks.discarded')}
+        </p>
+      )}
+      {hasDraft && (
+        <div className={classes.save}>
+          {items.length > 0 && (
+            <SaveButton size="xs" loading={isSaving} onClick={() => void saveReport()}>
+              {t('marks.save')}
+            </SaveButton>
+          )}
+          <Button size="xs" variant="default" disabled={isSaving} onClick={() => void discardDraft()}>
+            {t('marks.discard')}
+          </Button>
+        </div>
       )}
       {refusal && (
         <p role="alert" className={classes.kept}>

@@ -14,6 +14,7 @@ import { partKey, togglePart, toggleShown, useObjects } from '../state/objects';
 import { useViewer } from '../state/store';
 import { applyState, jumpTo, leaveState, saveKeyImages, saveState, shownFrame } from '../tools/objects';
 import classes from './ObjectsPanel.module.css';
+import { SaveButton } from './SaveButton';
 
 /** Codes of CID 7010 that the server takes; their words are in the texts. */
 const TITLES = ['113000', '113002', '113004', '113005', '113003', '113009'] as const;
@@ -154,9 +155,9 @@ function KeyImagesSection() {
             value={description}
             onChange={(event) => setDescription(event.currentTarget.value)}
           />
-          <Button type="submit" size="xs" loading={isPending}>
+          <SaveButton type="submit" size="xs" loading={isPending}>
             {t('objects.saveKeyImages')}
-          </Button>
+          </SaveButton>
           {error && (
             <p role="alert" className={classes.meta}>
               {error.message}
@@ -241,9 +242,9 @@ function StatesSection() {
             checked={isForAll}
             onChange={(event) => setIsForAll(event.currentTarget.checked)}
           />
-          <Button type="submit" size="xs" variant="default" loading={isPending}>
+          <SaveButton type="submit" size="xs" variant="default" loading={isPending}>
             {t('objects.saveState')}
-          </Button>
+          </SaveButton>
           {error && (
             <p role="alert" className={classes.meta}>
               {error.message}

@@ -187,14 +187,17 @@ function Caption(props: CaptionProps) {
       <span className={classes.count}>
         {props.count}
         {(props.displayed ?? null) !== null && (
-          <span
-            className={classes.displayed}
-            data-displayed={props.displayed}
-            data-all={props.isAll || undefined}
-          >
-            {props.isAll && <Check size={12} strokeWidth={2.4} aria-hidden />}
-            {props.isAll ? t('displayed.allHere') : t('displayed.here', { count: props.displayed ?? 0 })}
-          </span>
+          <>
+            {' · '}
+            <span
+              className={classes.displayed}
+              data-displayed={props.displayed}
+              data-all={props.isAll || undefined}
+            >
+              {props.isAll && <Check size={12} strokeWidth={2.4} aria-hidden />}
+              {props.isAll ? t('displayed.allHere') : t('displayed.here', { count: props.displayed ?? 0 })}
+            </span>
+          </>
         )}
       </span>
     </span>

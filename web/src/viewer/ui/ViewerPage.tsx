@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { loadPreferences } from '@/api/preferences';
-import { sessionQuery } from '@/api/session';
+import { sessionQuery, useSession } from '@/api/session';
 import { useHotkeys } from '@/lib/hotkeys';
 import { asFailure, type Failure } from '../data/errors';
 import { firstPictureSettled } from '../data/opening';
@@ -32,6 +32,7 @@ import { loadMarksAfterFirstImage } from '../tools/annotations/loading';
 import { engineIfLoaded, loadEngine } from '../tools/withEngine';
 import { listenToLinks } from '../tools/links';
 import { listenToSizes } from '../tools/sizes';
+import { tell } from '../tools/spatial';
 import { BottomBar } from './BottomBar';
 import { FailureText } from './FailureText';
 import { CalibrationDialog } from './CalibrationDialog';
@@ -150,6 +151,7 @@ export default function ViewerPage({ onRetry, isSeriesAsked, ...ways }: PageProp
   const isRendered = useRendering(({ sourceId, pane }) => sourceId !== null && pane === null);
   const hasSegments = useSegments((state) => state.hasPanel);
   const output = useOutput((state) => state.dialog);
+  const { rights } = useSession().user;
   useSessionCheck();
   useEffect(reportOpening, []);
   useOwnView(isNarrow);
@@ -173,14 +175,15 @@ export default function ViewerPage({ onRetry, isSeriesAsked, ...ways }: PageProp
   }, [engine]);
 
   useHotkeys([
-    ...ACTIONS.map(({ name, group, keys, run }) => ({
+    ...ACTIONS.map(({ name, group, keys, needs, run }) => ({
       id: `viewer.${name}`,
       group: t(`groups.${group}`),
       label: t(`actions.${name}`),
       keys,
       run: (event: KeyboardEvent) => {
         event.preventDefault();
-        run();
+        if (needs === undefined || rights.includes(needs)) run();
+        else tell({ text: `rights.${needs}` });
       },
     })),
     {

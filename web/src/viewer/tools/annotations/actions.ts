@@ -140,7 +140,13 @@ export const MARK_ACTIONS: Action[] = [
     keys: ['Delete'],
     run: () => void loadMarks().then((marks) => marks.removeSelected()),
   },
-  { name: 'saveMeasurements', group: 'marks', keys: ['$mod+s'], run: () => void saveReport() },
+  {
+    name: 'saveMeasurements',
+    group: 'marks',
+    keys: ['$mod+s'],
+    needs: 'store',
+    run: () => void saveReport(),
+  },
   { name: 'undo', group: 'marks', keys: ['$mod+z'], run: undo },
   { name: 'redo', group: 'marks', keys: ['$mod+y', '$mod+Shift+z'], run: redo },
   {

@@ -5,11 +5,11 @@
  */
 import i18next from 'i18next';
 import { create } from 'zustand';
-import { client, unwrap } from '@/api/client';
+import { client, done, unwrap } from '@/api/client';
 import { ApiError } from '@/api/errors';
 import type { components } from '@/api/schema';
 import { timings, openingTimes } from '../../data/timing';
-import { mergeAnnotations, useAnnotations } from '../../state/annotations';
+import { mergeAnnotations, replaceAnnotations, useAnnotations } from '../../state/annotations';
 import { differences, inPieces, isNothing, type Known, knownOf, merged } from './differences';
 import { readNewSeries } from '../objects';
 import type { Annotation } from './model';
@@ -41,6 +41,8 @@ export interface Keeping {
   documentUid: string | null;
   /** There is something that is in no report. */
   hasDraft: boolean;
+  /** The draft was given up a moment ago; undo brings its marks back. */
+  isDiscarded: boolean;
   isSaving: boolean;
   /** Why the last report was not made. */
   refusal: string | null;
@@ -57,6 +59,7 @@ const NOTHING: Keeping = {
   documents: [],
   documentUid: null,
   hasDraft: false,
+  isDiscarded: false,
   isSaving: false,
   refusal: null,
   hidden: [],
@@ -70,6 +73,7 @@ interface Keeper {
   stop: () => void;
   tryAgain: () => void;
   save: (language: 'en' | 'de') => Promise<void>;
+  discard: () => Promise<void>;
 }
 
 let current: Keeper | null = null;
@@ -253,6 +257,7 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
   const stopFollowing = useAnnotations.subscribe((now, before) => {
     if (now.opened !== opened || now.items === before.items) return;
     items = now.items;
+    if (useKeeping.getState().isDiscarded) show({ isDiscarded: false });
     if (!isRead || isNothing(pending())) return;
     if (useKeeping.getState().state !== 'failed') show({ state: 'waiting' });
     schedule(SEND_AFTER_MS);
@@ -265,11 +270,34 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
     if (document.visibilityState === 'hidden') flush();
     else void refresh();
   };
-  /** Makes a report of what there is; what was drawn meanwhile becomes the next draft. */
-  async function save(language: 'en' | 'de'): Promise<void> {
+  /** All that there is on the server as well, before something is done with it as a whole. */
+  async function settle(): Promise<void> {
     while (isBusy) await new Promise((resolve) => setTimeout(resolve, 50));
     await work();
     if (!isRead || failures > 0) throw new Error(useKeeping.getState().failure ?? '');
+  }
+  /** Gives the draft up: the marks are again those of the reader's own report, or none. */
+  async function discard(): Promise<void> {
+    await settle();
+    if (revision === 0) return;
+    isBusy = true;
+    try {
+      await done(client.DELETE(address, { params: { ...params, query: { revision } } }));
+      revision = 0;
+      const own = useKeeping.getState().documents.find(({ isOwn, isSuperseded }) => isOwn && !isSuperseded);
+      const marks = own?.marks.map(fromReport) ?? [];
+      documentUid = own?.sopInstanceUid ?? null;
+      known = knownOf(marks);
+      if (isHere()) replaceAnnotations(marks);
+      show({ hasDraft: false, documentUid, state: 'kept', isDiscarded: true });
+      channel?.postMessage(studyInstanceUid);
+    } finally {
+      isBusy = false;
+    }
+  }
+  /** Makes a report of what there is; what was drawn meanwhile becomes the next draft. */
+  async function save(language: 'en' | 'de'): Promise<void> {
+    await settle();
     if (revision === 0) return;
     isBusy = true;
     try {
@@ -308,6 +336,7 @@ function startKeeper(studyInstanceUid: string, opened: number): Keeper {
   return {
     tryAgain,
     save,
+    discard,
     stop: () => {
       isLeft = true;
       stopFollowing();
@@ -342,19 +371,25 @@ export function keepMarks(studyInstanceUid: string, opened: number): () => void 
 
 export const keepNow = (): void => current?.tryAgain();
 
-/** The marks as a structured report of the study (DICOM SR, TID 1500). */
-export async function saveReport(): Promise<void> {
+async function withWholeDraft(change: (keeper: Keeper) => Promise<void>): Promise<void> {
   const { isSaving } = useKeeping.getState();
   if (!current || isSaving) return;
   useKeeping.setState({ isSaving: true, refusal: null });
   try {
-    await current.save(i18next.resolvedLanguage === 'de' ? 'de' : 'en');
+    await change(current);
   } catch (error) {
     useKeeping.setState({ refusal: error instanceof Error ? error.message : String(error) });
   } finally {
     useKeeping.setState({ isSaving: false });
   }
 }
+
+/** The marks as a structured report of the study (DICOM SR, TID 1500). */
+export const saveReport = (): Promise<void> =>
+  withWholeDraft(({ save }) => save(i18next.resolvedLanguage === 'de' ? 'de' : 'en'));
+
+/** Forgets the marks that are in no report; undo brings them back as a new draft. */
+export const discardDraft = (): Promise<void> => withWholeDraft(({ discard }) => discard());
 
 /** Reports whose marks are on the images beside the reader's own. */
 export const shownDocuments = ({ documents, documentUid, hidden }: Keeping): MeasurementDocument[] =>
