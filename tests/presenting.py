@@ -10,6 +10,7 @@ from pydicom.sequence import Sequence
 import make
 
 GSPS = "1.2.840.10008.5.1.4.1.1.11.1"
+XA = "1.2.840.10008.5.1.4.1.1.12.1"
 
 
 def item(**values: Any) -> Dataset:
@@ -78,3 +79,26 @@ def shape(kind: str, *points: float, units: str = "PIXEL", is_filled: bool = Fal
 
 def layer(name: str, order: int, **values: Any) -> Dataset:
     return item(GraphicLayer=name, GraphicLayerOrder=order, **values)
+
+
+def angiogram(values: Any, **says: Any) -> Dataset:
+    """A run of frames of 12 bits, shape (frames, rows, columns), that says no more than it must."""
+    ds = make.instance(XA, Modality="XA", ImageType=["ORIGINAL", "PRIMARY", "SINGLE PLANE"])
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.NumberOfFrames, ds.FrameIncrementPointer, ds.FrameTime = len(values), 0x00181063, "66"
+    ds.Rows, ds.Columns = values.shape[1:]
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
+    ds.PixelIntensityRelationship, ds.RecommendedViewingMode = "LOG", "SUB"
+    ds.PixelData = values.astype("uint16").tobytes()
+    ds["PixelData"].VR = "OW"
+    for keyword, value in says.items():
+        setattr(ds, keyword, value)
+    return ds
+
+
+def masked(operation: str = "AVG_SUB", **says: Any) -> dict[str, Any]:
+    """What a Grayscale Softcopy Presentation State says that subtracts a mask."""
+    mask = item(MaskOperation=operation, **({"MaskFrameNumbers": [1]} if operation == "AVG_SUB" else {}))
+    for keyword, value in says.items():
+        setattr(mask, keyword, value)
+    return {"MaskSubtractionSequence": Sequence([mask]), "RecommendedViewingMode": "SUB"}

@@ -19,12 +19,11 @@ import make
 from answers import address
 from filmless.archive import Archive
 from filmless.dicom.iods import required_of
-from presenting import area, item, reference, state, window
+from presenting import XA, angiogram, area, item, masked, reference, state, window
 
 Store = Callable[..., Dataset]
 Array = np.ndarray[Any, Any]
 
-XA = "1.2.840.10008.5.1.4.1.1.12.1"
 XA_XRF = "1.2.840.10008.5.1.4.1.1.11.5"
 ROWS, COLUMNS, TOP = 9, 12, 4095
 RUN = np.random.default_rng(5).integers(200, TOP, (6, ROWS, COLUMNS)).astype(np.float64)
@@ -32,26 +31,7 @@ RUN = np.random.default_rng(5).integers(200, TOP, (6, ROWS, COLUMNS)).astype(np.
 
 
 def run(values: Array = RUN, **says: Any) -> Dataset:
-    """An X-ray angiographic image that says no more than it must."""
-    ds = make.instance(XA, Modality="XA", ImageType=["ORIGINAL", "PRIMARY", "SINGLE PLANE"])
-    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
-    ds.NumberOfFrames, ds.FrameIncrementPointer, ds.FrameTime = len(values), 0x00181063, "66"
-    ds.Rows, ds.Columns = values.shape[1:]
-    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-    ds.PixelIntensityRelationship, ds.RecommendedViewingMode = "LOG", "SUB"
-    ds.PixelData = values.astype(np.uint16).tobytes()
-    ds["PixelData"].VR = "OW"
-    for keyword, value in says.items():
-        setattr(ds, keyword, value)
-    return ds
-
-
-def masked(operation: str = "AVG_SUB", **says: Any) -> dict[str, Any]:
-    """What a Grayscale Softcopy Presentation State says that subtracts a mask."""
-    mask = item(MaskOperation=operation, **({"MaskFrameNumbers": [1]} if operation == "AVG_SUB" else {}))
-    for keyword, value in says.items():
-        setattr(mask, keyword, value)
-    return {"MaskSubtractionSequence": Sequence([mask]), "RecommendedViewingMode": "SUB"}
+    return angiogram(values, **says)
 
 
 def through(values: Array, low: float = -TOP, high: float = TOP) -> Array:

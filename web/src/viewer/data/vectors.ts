@@ -21,3 +21,21 @@ export function asVector3(numbers: number[] | null | undefined): Vector3 | null 
   const [x, y, z] = numbers as [number, number, number];
   return [x, y, z];
 }
+
+/** Whether a point lies in a polygon, or on its edge. */
+export function isInPolygon(polygon: readonly Point2[], column: number, row: number): boolean {
+  let isInside = false;
+  for (let at = 0, before = polygon.length - 1; at < polygon.length; before = at, at += 1) {
+    const [x1, y1] = polygon[at] ?? [0, 0];
+    const [x2, y2] = polygon[before] ?? [0, 0];
+    const along = (column - x1) * (y2 - y1) - (row - y1) * (x2 - x1);
+    const isBetween =
+      Math.min(x1, x2) <= column &&
+      column <= Math.max(x1, x2) &&
+      Math.min(y1, y2) <= row &&
+      row <= Math.max(y1, y2);
+    if (Math.abs(along) < 1e-9 && isBetween) return true;
+    if (y1 > row !== y2 > row && column < ((x2 - x1) * (row - y1)) / (y2 - y1) + x1) isInside = !isInside;
+  }
+  return isInside;
+}

@@ -14,6 +14,12 @@ export interface Look {
   isInverted: boolean;
 }
 
+/** Which images show the frames of a stack: their own, or those made of them. */
+export interface StackImages {
+  key: string;
+  idOf: (frame: Frame) => string;
+}
+
 const { ViewportType, Events, InterpolationType } = Enums;
 
 interface SliceActor {
@@ -27,6 +33,7 @@ interface SliceActor {
 export class StackView {
   private stackId: string | null = null;
   private frame: Frame | null = null;
+  private shownId = '';
   private shownImage: Types.IImage | undefined;
   private look: Look | null = null;
   private appliedVoi = '';
@@ -84,26 +91,25 @@ export class StackView {
   }
 
   /** Shows a frame that is in the cache already, with the look it should have from its first paint on. */
-  async show(stack: StackDisplaySet, index: number, look: Look): Promise<void> {
+  async show(stack: StackDisplaySet, index: number, look: Look, images: StackImages): Promise<void> {
     const frame = stack.frames[index];
     if (!frame) return;
+    const stackId = `${images.key}${stack.id}`;
     this.frame = frame;
-    this.shownImage = cache.getImage(frame.imageId);
+    this.shownId = images.idOf(frame);
+    this.shownImage = cache.getImage(this.shownId);
     this.look = look;
     this.appliedVoi = '';
     this.isPlaced = false;
     this.isPainted = false;
-    if (this.stackId === stack.id && this.viewport.getCurrentImageIdIndex() === index) {
+    if (this.stackId === stackId && this.viewport.getCurrentImageIdIndex() === index) {
       this.isPlaced = true;
       this.apply();
-    } else if (this.stackId === stack.id) {
+    } else if (this.stackId === stackId) {
       await this.viewport.setImageIdIndex(index);
     } else {
-      this.stackId = stack.id;
-      await this.viewport.setStack(
-        stack.frames.map((each) => each.imageId),
-        index,
-      );
+      this.stackId = stackId;
+      await this.viewport.setStack(stack.frames.map(images.idOf), index);
     }
   }
 
@@ -129,7 +135,7 @@ export class StackView {
   private readonly handleNewImage = (event: Event): void => {
     // That of a frame passed by may still come when another is wanted already.
     const { imageId } = (event as CustomEvent<{ imageId: string }>).detail;
-    this.isPlaced = imageId === this.frame?.imageId;
+    this.isPlaced = imageId === this.shownId;
     // Cornerstone has just put back its own camera and linear window; ours follow before anything is painted.
     this.appliedVoi = '';
     this.apply();
@@ -164,7 +170,7 @@ export class StackView {
 
   private applyVoi(actor: SliceActor, { voi, isInverted }: Look): void {
     const isColour = this.image?.color === true;
-    const key = `${this.frame?.imageId ?? ''} ${JSON.stringify(voi)} ${isInverted}`;
+    const key = `${this.image?.imageId ?? ''} ${JSON.stringify(voi)} ${isInverted}`;
     // Colour has no transfer function to turn round, only a range; the canvas is inverted instead.
     this.viewport.getCanvas().style.filter = isColour && isInverted ? 'invert(1)' : '';
     if (key === this.appliedVoi) return;

@@ -20,7 +20,10 @@ export const deriveBy = (make: MakeValues): void => {
 
 async function derivedValues(frame: Frame): Promise<Values | null> {
   if (!makeDerived || !frame.imageId.startsWith(PLANES_PREFIX)) return null;
-  const data = await makeDerived(frame);
+  return greyValues(await makeDerived(frame));
+}
+
+export function greyValues(data: Types.PixelDataTypedArray): Values {
   let min = Infinity;
   let max = -Infinity;
   for (const value of data) {
@@ -41,10 +44,17 @@ export async function createImage(imageId: string, signal?: AbortSignal): Promis
   } catch (error) {
     throw asFailure(error);
   }
+  return imageOf(imageId, frame, values, performance.now() - started);
+}
+
+/** What Cornerstone takes for an image: values of a frame, under an id. */
+export function imageOf(imageId: string, frame: Frame, values: Values, loadTimeInMS: number): Types.IImage {
+  const rows = frame.instance.pixels?.rows ?? 0;
+  const columns = frame.instance.pixels?.columns ?? 0;
   const { data, min, max, components } = values;
   const voxelManager = utilities.VoxelManager.createImageVoxelManager({
-    width: format.columns,
-    height: format.rows,
+    width: columns,
+    height: rows,
     scalarData: data,
     numberOfComponents: components,
   });
@@ -59,10 +69,10 @@ export async function createImage(imageId: string, signal?: AbortSignal): Promis
     voiLUTFunction: 'LINEAR',
     getPixelData: () => data,
     getCanvas: undefined,
-    rows: format.rows,
-    columns: format.columns,
-    height: format.rows,
-    width: format.columns,
+    rows,
+    columns,
+    height: rows,
+    width: columns,
     color: components === 3,
     rgba: false,
     numberOfComponents: components,
@@ -73,7 +83,7 @@ export async function createImage(imageId: string, signal?: AbortSignal): Promis
     sizeInBytes: data.byteLength,
     dataType: data.constructor.name,
     voxelManager,
-    loadTimeInMS: performance.now() - started,
+    loadTimeInMS,
   };
   return image as unknown as Types.IImage;
 }

@@ -21,7 +21,12 @@ export function forgetFrames(): void {
   frames.clear();
 }
 
-export const frameOf = (imageId: string): Frame | undefined => frames.get(imageId);
+/** The frame of an image, or of one that is made of it: what stands after the scheme is the same (`subtracted.ts`). */
+export const frameOf = (imageId: string): Frame | undefined =>
+  frames.get(imageId) ?? frames.get(`wadors:${uriOf(imageId)}`);
+
+/** What Cornerstone tells images of marks apart by. */
+export const uriOf = (imageId: string): string => imageId.slice(imageId.indexOf(':') + 1);
 
 type Provider = (frame: Frame) => unknown;
 
@@ -63,6 +68,6 @@ const MODULES: Record<string, Provider> = {
 
 export function provideMetadata(type: string, imageId: string): unknown {
   const provider = MODULES[type];
-  const frame = provider && frames.get(imageId);
+  const frame = provider && frameOf(imageId);
   return frame ? provider(frame) : undefined;
 }

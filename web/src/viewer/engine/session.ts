@@ -27,6 +27,7 @@ import {
 } from '../state/store';
 import { setDrawn, useDrawn } from '../state/drawn';
 import { cacheBytes, contextOf, engine } from './cornerstone';
+import { Differences } from './differences';
 import { createImage } from './frameLoader';
 import { forgetFrames, registerFrames, unregisterFrames } from './metadata';
 import { type Look, StackView } from './StackView';
@@ -72,6 +73,10 @@ class Session {
   private readonly known = new Set<string>();
   private readonly loadedNow = new Map<string, number>();
   private queue = this.createQueue();
+  private readonly differences = new Differences(async (imageId) => {
+    const image = cache.getImage(imageId) ?? (await this.queue.want(imageId));
+    return image.getPixelData();
+  });
   private stopFollowing: (() => void) | null = null;
   private planTimer: ReturnType<typeof setTimeout> | undefined;
   private playingSince = new Map<PaneId, number>();
@@ -125,6 +130,8 @@ class Session {
 
   /** The VOI function that a pane's choice means for a frame. */
   voiOf(pane: Pane, frame: Frame): Voi {
+    const ofDifferences = this.differences.voiOf(pane, frame);
+    if (ofDifferences) return ofDifferences;
     return chosenVoi(pane.voi, frame, () => {
       const image = cache.getImage(frame.imageId);
       return automaticOf(pane.displaySetId ?? '', frame, image && !image.color ? image.getPixelData() : null);
@@ -132,9 +139,13 @@ class Session {
   }
 
   /** A window from the frame's own values. */
-  automaticFor(frame: Frame): WindowVoi | null {
-    const image = cache.getImage(frame.imageId);
-    return image && !image.color ? automaticWindow(image.getPixelData(), paddingOf(frame)) : null;
+  automaticFor(id: PaneId): WindowVoi | null {
+    const view = this.views.get(id);
+    const frame = view?.shownFrame;
+    const image = view?.image;
+    if (!frame || !image || image.color) return null;
+    const isOwn = image.imageId === frame.imageId;
+    return automaticWindow(image.getPixelData(), isOwn ? paddingOf(frame) : null);
   }
 
   private createQueue(): LoadQueue<Types.IImage> {
@@ -196,6 +207,7 @@ class Session {
     this.loadedNow.clear();
     this.displaySetsOfImage.clear();
     forgetVolumes();
+    this.differences.forget();
     cache.purgeCache();
     forgetFrames();
   }
@@ -210,6 +222,7 @@ class Session {
       } else if (
         pane.displaySetId !== was.displaySetId ||
         pane.index !== was.index ||
+        pane.subtraction !== was.subtraction ||
         pane.attempt !== was.attempt
       ) {
         this.pursue(id);
@@ -271,12 +284,18 @@ class Session {
     const frame = stack.frames[index];
     if (!frame) return;
     this.planSoon();
-    if (cache.isLoaded(frame.imageId)) {
+    const { idOf } = this.differences.imagesOf(state.panes[id]);
+    const imageId = idOf(frame);
+    if (cache.isLoaded(imageId)) {
       this.show(id, stack, index);
       return;
     }
     if (state.panes[id].status.kind !== 'loading') changePane(id, { status: { kind: 'loading' } });
-    const arriving = stack.derived ? this.derive(id, stack, index) : this.queue.want(frame.imageId);
+    const arriving = stack.derived
+      ? this.derive(id, stack, index)
+      : imageId === frame.imageId
+        ? this.queue.want(imageId)
+        : this.differences.make(imageId, frame);
     arriving.then(
       () => this.handleArrived(id, stack, index),
       (error: unknown) => this.handleFailed(id, stack, index, error),
@@ -353,9 +372,13 @@ class Session {
   private show(id: PaneId, stack: StackDisplaySet, index: number): void {
     const view = this.views.get(id);
     const frame = stack.frames[index];
-    if (!view || !frame) return;
+    const images = this.differences.imagesOf(useViewer.getState().panes[id]);
+    // The mask may have changed meanwhile: then this frame was asked for anew.
+    if (!view || !frame || !cache.isLoaded(images.idOf(frame))) return;
     const look = this.lookOf(id, frame);
-    view.show(stack, index, look).catch((error: unknown) => this.handleFailed(id, stack, index, error));
+    view
+      .show(stack, index, look, images)
+      .catch((error: unknown) => this.handleFailed(id, stack, index, error));
     const isWanted = useViewer.getState().panes[id].index === index;
     changePane(id, { shown: index, shownVoi: look.voi, ...(isWanted ? { status: { kind: 'ready' } } : {}) });
   }

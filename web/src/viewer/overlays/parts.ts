@@ -6,7 +6,7 @@ import { partKey } from '../state/objects';
 import { type Bitmaps, bitmapOf, makeBitmaps } from './bitmaps';
 import type { Rgb } from './colour';
 import { embeddedBits, type OverlayPlane, planeBits, planeFrame, readPlanes } from './planes';
-import { isFor, type PresentationStateObject } from './presentationState';
+import { isFor, type PresentationStateObject, shutterOfState } from './presentationState';
 import { framesOn, opacitiesOf, type SegmentFrame, segmentToImage, type Segmentation } from './segmentation';
 import { coveredPixels, readShutter, type Shutter } from './shutter';
 import { contoursOn, type DrawnContour, type Structures } from './structures';
@@ -168,10 +168,13 @@ export function partsOn(frame: Frame, shown: Shown, objects: ObjectsState): Part
   const state = shown.state && isFor(shown.state, frame) ? shown.state : null;
   const own = planesOf(dataset);
   const ofState = state ? planesOf(state.dataset) : [];
-  const shutter = state?.shutter ?? shutterOf(dataset);
+  const ofStateAlone = state && shutterOfState(state, frame);
+  const shutter = ofStateAlone ?? shutterOf(dataset);
   const bitmapGroup = shutter?.overlayGroup ?? null;
   if (objects.hasShutters && shutter) {
-    const [source, planes] = state?.shutter ? [state.sopInstanceUid, ofState] : [sopInstanceUid, own];
+    const [source, planes] = ofStateAlone
+      ? [`${state.sopInstanceUid} ${frame.frameNumber}`, ofState]
+      : [sopInstanceUid, own];
     parts.push(shutterPart(shutter, source, frame, planes));
   }
   if (objects.hasPlanes) {

@@ -147,6 +147,7 @@ export const tablesOfState = ({ dataset }: PresentationStateObject): DicomJson[]
   ...items(dataset, '00283000'),
   ...items(dataset, '20500010'),
   ...items(dataset, '00283110').flatMap((item) => items(item, '00283010')),
+  ...items(dataset, '00286100').flatMap((item) => items(item, '00289422')),
 ];
 
 function windowOf(item: DicomJson): WindowVoi | null {
@@ -190,14 +191,19 @@ function through(table: LookupTable, level: number): number {
  * The VOI function that a state asks for, of the modality values that we keep of the frame. A state brings its own
  * modality transformation (C.11.1): where it differs from the image's, the window is moved to our values.
  */
-export function voiOfState(state: PresentationStateObject, frame: Frame): Voi | null {
+export function voiOfState(
+  state: PresentationStateObject,
+  frame: Frame,
+  isOfDifferences = false,
+): Voi | null {
   const [item] = forFrame(state, '00283110', frame);
   const isSigned = frame.instance.pixels?.isSigned ?? false;
   const [tableItem] = items(item, '00283010');
   const [presentationItem] = items(state.dataset, '20500010');
   const [modalityItem] = items(state.dataset, '00283000');
   const presentation = presentationItem ? readTable(presentationItem, false) : null;
-  const modality = modalityItem ? readTable(modalityItem, isSigned) : null;
+  // Differences are taken behind the modality transformation of the state, and may be below zero.
+  const modality = modalityItem && !isOfDifferences ? readTable(modalityItem, isSigned) : null;
   const table = tableItem ? readTable(tableItem, true) : null;
   let voi: Voi | null = item ? windowOf(item) : null;
   if (table) voi = { kind: 'table', table, explanation: table.explanation };
@@ -206,7 +212,10 @@ export function voiOfState(state: PresentationStateObject, frame: Frame): Voi | 
   const hasOwnTable = frame.groups.some((group) => group['00283000'] !== undefined);
   const stated = linearOf(state.dataset);
   const isMoved =
-    stated !== null && !hasOwnTable && (stated.slope !== own.slope || stated.intercept !== own.intercept);
+    stated !== null &&
+    !isOfDifferences &&
+    !hasOwnTable &&
+    (stated.slope !== own.slope || stated.intercept !== own.intercept);
   const toState = (value: number): number => {
     if (modality && !hasOwnTable) {
       const at = Math.round((value - own.intercept) / own.slope) - modality.first;
@@ -220,7 +229,8 @@ export function voiOfState(state: PresentationStateObject, frame: Frame): Voi | 
   const format = frame.instance.pixels;
   const bits = format?.bitsStored ?? 16;
   const storedEnds = isSigned ? [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] : [0, 2 ** bits - 1];
-  const ends = storedEnds.map((stored) => stored * own.slope + own.intercept);
+  const top = 2 ** bits - 1;
+  const ends = isOfDifferences ? [-top, top] : storedEnds.map((stored) => stored * own.slope + own.intercept);
   const [lowest, highest] = [Math.min(...ends), Math.max(...ends)];
   const shown: Voi = voi ?? {
     kind: 'window',
@@ -404,4 +414,10 @@ export function displayToCanvas(
   const width = (isTurned ? rows * geometry.rowSpacing : columns * geometry.columnSpacing) * scale;
   const height = (isTurned ? columns * geometry.columnSpacing : rows * geometry.rowSpacing) * scale;
   return [(viewport.width - width) / 2 + x * width, (viewport.height - height) / 2 + y * height];
+}
+
+/** The shutter of a state for a frame: XA/XRF states have one for each range of frames (C.11.20). */
+export function shutterOfState(state: PresentationStateObject, frame: Frame): Shutter | null {
+  const [item] = forFrame(state, '00189472', frame);
+  return item ? readShutter({ '00181622': state.dataset['00181622'], ...item }) : state.shutter;
 }

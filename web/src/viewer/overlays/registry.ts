@@ -2,6 +2,7 @@
 import { DICOMWEB_ROOT, fetchBulk } from '../data/dicomweb';
 import type { DisplaySet } from '../data/displaySets';
 import type { Frame, Instance } from '../data/frames';
+import { text } from '../data/dicomJson';
 import { fetchTables } from '../lut/tables';
 import type { Voi } from '../lut/voi';
 import { type KeyObjects, readKeyObjects } from './keyImages';
@@ -45,8 +46,29 @@ export const keyObjectsOf = (sets: Record<string, DisplaySet>): KeyObjects[] =>
     (instance) => (readOf(instance).keyObjects ??= readKeyObjects(instance.dataset)),
   );
 
-/** Grayscale, Color and Pseudo-Color states are of images alone; the others blend volumes. */
-const READABLE = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.11\.[12]$/;
+/** Grayscale, Color and XA/XRF Grayscale states are of images alone. */
+const READABLE = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.11\.[125]$/;
+/** Pseudo-Color and Blending states, which the server renders. */
+const RENDERED = /^1\.2\.840\.10008\.5\.1\.4\.1\.1\.11\.[34]$/;
+
+/** A state that is not applied in the viewer: what it is called, and whether a picture of it can be had. */
+export interface OtherState {
+  sopInstanceUid: string;
+  label: string;
+  isRendered: boolean;
+  pictureUrl: string;
+}
+
+export function otherStatesOf(sets: Record<string, DisplaySet>): OtherState[] {
+  return objectsOf(sets, 'presentationState')
+    .filter(({ sopClassUid }) => !READABLE.test(sopClassUid))
+    .map(({ studyInstanceUid, seriesInstanceUid, sopInstanceUid, sopClassUid, dataset }) => ({
+      sopInstanceUid,
+      label: text(dataset, '00700081') || text(dataset, '00700080'),
+      isRendered: RENDERED.test(sopClassUid),
+      pictureUrl: `${DICOMWEB_ROOT}/studies/${studyInstanceUid}/series/${seriesInstanceUid}/instances/${sopInstanceUid}/rendered?accept=image/png`,
+    }));
+}
 
 export function statesOf(sets: Record<string, DisplaySet>): PresentationStateObject[] {
   return objectsOf(sets, 'presentationState')
@@ -78,7 +100,7 @@ export const findState = (sopInstanceUid: string | undefined): PresentationState
   (sopInstanceUid !== undefined && states.get(sopInstanceUid)) || null;
 
 /** What a state says of a frame's grey values; null when it says nothing of them. */
-export function presentedVoi(sopInstanceUid: string, frame: Frame): Voi | null {
+export function presentedVoi(sopInstanceUid: string, frame: Frame, isOfDifferences = false): Voi | null {
   const state = findState(sopInstanceUid);
   if (!state || !isFor(state, frame)) return null;
   let ofState = vois.get(state);
@@ -86,10 +108,11 @@ export function presentedVoi(sopInstanceUid: string, frame: Frame): Voi | null {
     ofState = new Map();
     vois.set(state, ofState);
   }
-  const found = ofState.get(frame.imageId);
+  const name = `${frame.imageId}${isOfDifferences ? ' differences' : ''}`;
+  const found = ofState.get(name);
   if (found !== undefined) return found;
-  const voi = voiOfState(state, frame);
-  ofState.set(frame.imageId, voi);
+  const voi = voiOfState(state, frame, isOfDifferences);
+  ofState.set(name, voi);
   return voi;
 }
 

@@ -1,6 +1,6 @@
 /** Display shutters (PS3.3 C.7.6.11, C.7.6.15): what of the image is left open. A pixel is inside when its centre is. */
 import { type DicomJson, number, numbers, texts } from '../data/dicomJson';
-import type { Point2 } from '../data/vectors';
+import { isInPolygon, type Point2 } from '../data/vectors';
 import { type Rgb, rgbFromCielab } from './colour';
 
 export interface Shutter {
@@ -44,23 +44,6 @@ export function readShutter(dataset: DicomJson): Shutter | null {
   };
   const isAny = shutter.rectangle ?? shutter.circle ?? shutter.polygon ?? shutter.overlayGroup;
   return isAny === null ? null : shutter;
-}
-
-function isInPolygon(polygon: readonly Point2[], column: number, row: number): boolean {
-  let isInside = false;
-  for (let at = 0, before = polygon.length - 1; at < polygon.length; before = at, at += 1) {
-    const [x1, y1] = polygon[at] ?? [0, 0];
-    const [x2, y2] = polygon[before] ?? [0, 0];
-    const along = (column - x1) * (y2 - y1) - (row - y1) * (x2 - x1);
-    const isBetween =
-      Math.min(x1, x2) <= column &&
-      column <= Math.max(x1, x2) &&
-      Math.min(y1, y2) <= row &&
-      row <= Math.max(y1, y2);
-    if (Math.abs(along) < 1e-9 && isBetween) return true;
-    if (y1 > row !== y2 > row && column < ((x2 - x1) * (row - y1)) / (y2 - y1) + x1) isInside = !isInside;
-  }
-  return isInside;
 }
 
 /** One byte a pixel: 1 is covered. */

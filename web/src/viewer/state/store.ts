@@ -6,6 +6,7 @@ import type { Failure } from '../data/errors';
 import type { PatientAndStudy } from '../data/frames';
 import { hungOrientation } from '../data/mammography';
 import { FITTED, type Orientation, type Presentation } from '../data/orientation';
+import type { ChosenMask } from '../data/subtraction';
 import type { Voi, WindowVoi } from '../lut/voi';
 import { MARK_KINDS, type MarkKind } from '../tools/annotations/model';
 import { type Layout, LAYOUTS, type PaneId, PANES, panesOf } from './layout';
@@ -48,6 +49,8 @@ export interface Pane {
   /** What `voi` means for the frame on the screen. */
   shownVoi: Voi | null;
   isInverted: boolean;
+  /** The mask that is subtracted from the frames. */
+  subtraction: ChosenMask | null;
   isPlaying: boolean;
   /** Frames per second set by the reader; null is what the data say. */
   rate: number | null;
@@ -64,6 +67,7 @@ const EMPTY_PANE: Pane = {
   voi: OWN_VOI,
   shownVoi: null,
   isInverted: false,
+  subtraction: null,
   isPlaying: false,
   rate: null,
   attempt: 0,

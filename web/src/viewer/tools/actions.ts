@@ -45,6 +45,7 @@ import { showNextNotDisplayed } from '../displayed/displayed';
 import { leaveMarking, MARK_ACTIONS } from './annotations/actions';
 import { toggleKeyImage } from './objects';
 import { toggleSameSize } from './sizes';
+import { maskHere, moveMask, toggleSubtraction } from './subtraction';
 import {
   changeSlab,
   linkByHand,
@@ -163,7 +164,12 @@ export function resetView(pane: PaneId = active()): void {
     displaySetOf(getState(), pane) ?? undefined,
     getState().panes[pane].index,
   );
-  changePane(pane, { presentation: { ...FITTED, orientation }, voi: OWN_VOI, isInverted: false });
+  changePane(pane, {
+    presentation: { ...FITTED, orientation },
+    voi: OWN_VOI,
+    isInverted: false,
+    subtraction: null,
+  });
 }
 
 export function fitView(pane: PaneId = active()): void {
@@ -213,6 +219,12 @@ export const ACTIONS: Action[] = [
   { name: 'keyImage', group: 'images', keys: ['k'], run: toggleKeyImage },
   { name: 'play', group: 'images', keys: ['Space', 'c'], run: () => playOrPause() },
   { name: 'nextNotDisplayed', group: 'images', keys: ['Shift+J'], run: () => void showNextNotDisplayed() },
+  { name: 'subtract', group: 'images', keys: ['Alt+d'], run: toggleSubtraction },
+  { name: 'maskHere', group: 'images', keys: ['Alt+Shift+D'], run: maskHere },
+  { name: 'maskUp', group: 'images', keys: ['$mod+ArrowUp'], run: () => moveMask(-1, 0) },
+  { name: 'maskDown', group: 'images', keys: ['$mod+ArrowDown'], run: () => moveMask(1, 0) },
+  { name: 'maskLeft', group: 'images', keys: ['$mod+ArrowLeft'], run: () => moveMask(0, -1) },
+  { name: 'maskRight', group: 'images', keys: ['$mod+ArrowRight'], run: () => moveMask(0, 1) },
   { name: 'slower', group: 'images', keys: [','], run: () => stepRate(1 / 1.25) },
   { name: 'faster', group: 'images', keys: ['.'], run: () => stepRate(1.25) },
 

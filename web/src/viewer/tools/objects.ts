@@ -3,6 +3,7 @@ import { client, unwrap } from '@/api/client';
 import type { components } from '@/api/schema';
 import { ensureSeries } from '../data/opening';
 import type { Frame } from '../data/frames';
+import { hasMask } from '../data/subtraction';
 import { geometryOf } from '../engine/geometry';
 import { isMonochrome1 } from '../lut/choice';
 import type { KeyImage, KeyObjects } from '../overlays/keyImages';
@@ -155,13 +156,19 @@ export async function applyState(
     // A state says of all images what is dark, MONOCHROME1 or not (PS3.4 N.2.1).
     isInverted: state.isInverse !== isMonochrome1(frame),
     presentation: presentationOfArea(area, state.orientation, geometry, view.size),
+    subtraction: hasMask(state.dataset)
+      ? { source: { kind: 'state', sopInstanceUid: state.sopInstanceUid }, moved: [0, 0] }
+      : null,
   });
   return true;
 }
 
 export function leaveState(pane: PaneId = useViewer.getState().active): void {
   setApplied(pane, null);
-  changePane(pane, ({ voi }) => (voi.kind === 'state' ? { voi: OWN_VOI, isInverted: false } : {}));
+  changePane(pane, ({ voi, subtraction }) => ({
+    ...(voi.kind === 'state' ? { voi: OWN_VOI, isInverted: false } : {}),
+    ...(subtraction?.source.kind === 'state' ? { subtraction: null } : {}),
+  }));
 }
 
 export interface NewState {

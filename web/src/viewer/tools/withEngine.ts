@@ -22,8 +22,7 @@ function withEngine(run: (engine: Engine) => void): void {
 
 export function showAutomaticWindow(pane: PaneId): void {
   withEngine(({ session }) => {
-    const frame = session.views.get(pane)?.shownFrame;
-    const voi = frame ? session.automaticFor(frame) : null;
+    const voi = session.automaticFor(pane);
     if (voi) changePane(pane, { voi: { kind: 'set', voi, name: 'automatic' } });
   });
 }

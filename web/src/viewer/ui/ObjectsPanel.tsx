@@ -9,7 +9,7 @@ import { useTexts } from '../i18n';
 import { css } from '../overlays/colour';
 import type { KeyImage } from '../overlays/keyImages';
 import { isFor } from '../overlays/presentationState';
-import { keyObjectsOf, segmentationsOf, statesOf, structuresOf } from '../overlays/registry';
+import { keyObjectsOf, otherStatesOf, segmentationsOf, statesOf, structuresOf } from '../overlays/registry';
 import { partKey, togglePart, toggleShown, useObjects } from '../state/objects';
 import { useViewer } from '../state/store';
 import { applyState, jumpTo, leaveState, saveKeyImages, saveState, shownFrame } from '../tools/objects';
@@ -173,6 +173,7 @@ function StatesSection() {
   const t = useTexts();
   const locale = useLocale();
   const states = statesOf(useViewer((state) => state.displaySets));
+  const others = otherStatesOf(useViewer((state) => state.displaySets));
   const active = useViewer((state) => state.active);
   const hasStack = useViewer((state) => shownFrame(state.active) !== undefined);
   const applied = useObjects((state) => state.applied[active]);
@@ -190,7 +191,7 @@ function StatesSection() {
   const frame = shownFrame(active);
   return (
     <Section title={t('objects.states')}>
-      {states.length === 0 && <p className={classes.none}>{t('objects.noStates')}</p>}
+      {states.length + others.length === 0 && <p className={classes.none}>{t('objects.noStates')}</p>}
       {states.map((state) => {
         const isOn = applied === state.sopInstanceUid;
         return (
@@ -219,6 +220,27 @@ function StatesSection() {
           </div>
         );
       })}
+      {others.map(({ sopInstanceUid, label: name, isRendered, pictureUrl }) => (
+        <div key={sopInstanceUid} className={classes.object} data-state={sopInstanceUid}>
+          <div className={classes.title}>
+            <bdi>{name}</bdi>
+            {isRendered && (
+              <Button
+                component="a"
+                href={pictureUrl}
+                target="_blank"
+                rel="noreferrer"
+                size="compact-xs"
+                variant="default"
+                aria-label={t('objects.pictureNamed', { name })}
+              >
+                {t('objects.picture')}
+              </Button>
+            )}
+          </div>
+          <p className={classes.meta}>{t(isRendered ? 'objects.stateOfServer' : 'objects.stateUnknown')}</p>
+        </div>
+      ))}
       {hasStack && (
         <form
           className={classes.form}

@@ -4,6 +4,7 @@ import {
   Contrast,
   Brush,
   Crosshair,
+  Diff,
   Eclipse,
   FlipHorizontal2,
   FlipVertical2,
@@ -26,6 +27,7 @@ import {
 } from 'lucide-react';
 import { useBinding } from '@/lib/hotkeys';
 import { Keycaps } from '@/ui/Keycaps';
+import { isRun } from '../data/subtraction';
 import { useTexts } from '../i18n';
 import { useSegments } from '../segments/draft';
 import { useObjects } from '../state/objects';
@@ -99,6 +101,8 @@ export function Toolbar() {
   const isInverted = useViewer((state) => state.panes[state.active].isInverted);
   const isPlaying = useViewer((state) => state.panes[state.active].isPlaying);
   const canPlay = useViewer((state) => (stackOf(state, state.active)?.frames.length ?? 0) > 1);
+  const canSubtract = useViewer((state) => isRun(stackOf(state, state.active)?.frames ?? []));
+  const isSubtracted = useViewer((state) => state.panes[state.active].subtraction !== null);
   const hasOverlay = useViewer((state) => state.hasOverlay);
   const hasStrip = useViewer((state) => state.hasStrip);
   const hasMeasurements = useViewer((state) => state.hasMeasurements);
@@ -133,6 +137,7 @@ export function Toolbar() {
       </div>
       <div className={classes.group}>
         <ActionButton action={action('play')} icon={Play} isOn={isPlaying} isDisabled={!canPlay} />
+        {canSubtract && <ActionButton action={action('subtract')} icon={Diff} isOn={isSubtracted} />}
         <LayoutMenu />
         <SpaceMenu />
         <PlanesMenu />

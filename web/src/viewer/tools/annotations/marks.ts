@@ -28,7 +28,7 @@ import type { Frame } from '../../data/frames';
 import { canvasToImage } from '../../data/orientation';
 import type { Point2 } from '../../data/vectors';
 import { engine } from '../../engine/cornerstone';
-import { frameOf } from '../../engine/metadata';
+import { frameOf, uriOf } from '../../engine/metadata';
 import { session } from '../../engine/session';
 import { isColour } from '../../lut/pixels';
 import {
@@ -453,7 +453,7 @@ export function isOnMark(id: PaneId, [x, y]: Point2): boolean {
   return [...applied].some(([drawnUid]) => {
     const drawn = drawnBy(drawnUid);
     if (!drawn || drawn.isVisible === false || drawn.data.lines) return false;
-    if (drawn.metadata.referencedImageId !== imageId) return false;
+    if (uriOf(drawn.metadata.referencedImageId ?? '') !== uriOf(imageId)) return false;
     const tool = group().getToolInstance(drawn.metadata.toolName) as {
       isPointNearTool: (element: HTMLDivElement, drawn: Drawn, point: Point2, reach: number) => boolean;
       getHandleNearImagePoint: (
