@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 from pydicom.dataset import Dataset
 
 import make
-from hung import READY, hung
+from hung import READY, SHOWN, hung
 from screen import PHONE, OpenPage, ScreenServer, serious_findings
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("screen")]
@@ -195,8 +195,17 @@ def test_planes_and_a_volume_are_remembered_hang_the_next_study_and_are_edited(
         None,
     ]
 
-    page.goto(f"/viewer/{second[0].StudyInstanceUID}")
+    # As it was opened are the images that the planes were cut from; then the planes again.
     protocol = f"person:{kept['id']}"
+    hung(page, protocol)
+    page.keyboard.press("e")
+    page.wait_for_function("() => window.__filmless.viewer.hanging.current === null")
+    page.wait_for_function(READY)
+    assert page.evaluate(SHOWN) == [uid_of(first[0])] * 4
+    page.keyboard.press("e")
+    assert hung(page, protocol)[:3] == [None] * 3
+
+    page.goto(f"/viewer/{second[0].StudyInstanceUID}")
     assert hung(page, protocol) == [None, None, None, uid_of(second[0])]
     shown = page.evaluate(CUTS)
     assert [each["slab"] for each in shown] == [*[{"thicknessMm": 4, "mode": "max"}] * 3, None]

@@ -27,6 +27,7 @@ import {
   hangPanes,
   OWN_VOI,
   panesOf,
+  stackOf,
   useViewer,
   type ViewerState,
   visiblePanes,
@@ -235,6 +236,9 @@ function noteOpened(): void {
     layout: state.layout,
     hung: panesOf(state.layout).map((id) => {
       const { displaySetId, index, voi, isInverted } = state.panes[id];
+      // Planes that the reader cut are gone when nothing shows them: their stack comes back.
+      const derived = stackOf(state, id)?.derived;
+      if (derived) return { displaySetId: derived.sourceId, index: 0, voi, isInverted };
       return displaySetId === null ? null : { displaySetId, index, voi, isInverted };
     }),
   };

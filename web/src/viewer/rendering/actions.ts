@@ -9,7 +9,10 @@ import { closeRendering, openRendering, useRendering } from './state';
 
 /** The stack of the active viewport as a volume, or back to the viewports. */
 export async function toggleRendering(): Promise<void> {
-  if (useRendering.getState().sourceId !== null) {
+  const { sourceId, pane } = useRendering.getState();
+  // One that stood in a viewport is out of sight when something else is put there.
+  const isSeen = pane === null || useViewer.getState().panes[pane].displaySetId === sourceId;
+  if (sourceId !== null && isSeen) {
     closeRendering();
     return;
   }
