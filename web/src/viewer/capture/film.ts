@@ -1,6 +1,6 @@
 /**
  * What a viewport plays, as an MP4: the browser draws each image as it stands in the viewport, the server encodes them.
- * Browsers encode H.264 only here and there, and not at all on pages without TLS; what they do encode few players show.
+ * Not encoded by the browser: WebCodecs is missing on pages without TLS, as archives within a house often have.
  */
 import { type FilmLimits, makeFilm } from '@/api/films';
 import { saveFile } from '@/lib/saveFile';

@@ -165,7 +165,7 @@ function PrintForm() {
             />
           </Group>
         )}
-        <Group grow>
+        <div className={classes.paper}>
           <SegmentedControl
             aria-label={t('print.paper')}
             value={paper}
@@ -188,7 +188,7 @@ function PrintForm() {
               { value: 'landscape', label: t('print.landscape') },
             ]}
           />
-        </Group>
+        </div>
         <IdentityChoice identity={identity} isDisabled={isWorking} onChange={setIdentity} />
         <Checkbox
           label={t('print.trueSize')}

@@ -292,7 +292,8 @@ export async function makeDocument(printing: Printing, watch: Watch): Promise<Pr
           cuts += drawn.isCut ? 1 : 0;
           await page.image(drawn.jpeg, drawn.box);
           page.frame(drawn.box);
-          const below = { x: place.x, y: place.y + place.height + CAPTION - 1.2, width: place.width };
+          const { x, y, width: long, height: high } = drawn.box;
+          const below = { x, y: y + high + CAPTION - 1.2, width: long };
           await page.text(drawn.caption, { ...below, size: CAPTION_PT });
         }
       }
