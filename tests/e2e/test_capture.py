@@ -136,6 +136,11 @@ def filmed(patient_id: str, **attributes: object) -> list[Dataset]:
     return stack
 
 
+def displayed(page: Page) -> list[str]:
+    """The images that count as displayed to the reader: not those that were drawn for a file."""
+    return list(page.evaluate("() => Object.keys(window.__filmless.viewer.displayed.frames)"))
+
+
 def film_dialog(page: Page) -> Locator:
     page.keyboard.press("Alt+Shift+P")
     dialog = page.get_by_role("dialog", name="Save as a film (MP4)")
@@ -193,6 +198,7 @@ def test_what_is_played_is_saved_as_a_film_at_its_rate_with_or_without_identity(
         assert words_in(picture[:70, -300:].astype(int)) == 0
         assert words_in(picture[-70:, :300].astype(int)) > 50
         assert abs(int(picture[picture.shape[0] // 2, picture.shape[1] // 2, 0]) - grey) <= 4
+    assert displayed(page) == [stack[begun].SOPInstanceUID]
 
 
 def test_a_film_can_be_stopped_and_is_refused_where_pixels_name_the_patient(
@@ -314,8 +320,8 @@ def test_images_are_printed_in_true_size_with_or_without_identity(
     for secret in ("Filmstar", "PRINT 1", "Lichtspielhaus"):
         assert secret not in said
         assert secret.encode() not in bare
-    state = page.evaluate("() => { const v = window.__filmless.viewer.viewport('pane1'); return v.presentation.zoom }")
-    assert state == 1
+    page.wait_for_function("() => window.__filmless.viewer.viewport('pane1').presentation.zoom === 1")
+    assert displayed(page) == [stack[0].SOPInstanceUID]
 
 
 def test_viewports_are_printed_as_they_are_laid_out_and_names_in_all_scripts(

@@ -1,8 +1,10 @@
 /**
  * What counts as displayed: a frame of the open study, as the archive holds it and in all its pixels, that a viewport has
- * painted while the page could be seen. Planes, slabs, colours over images and rendered volumes display none.
+ * painted while the page could be seen, and not for a film or a print. Planes, slabs, colours over images and rendered
+ * volumes display none.
  */
 import { countedByServer, noteDisplayed, useDisplayed, wasDisplayed } from '@/api/displayed';
+import { isApart } from '../capture/apart';
 import type { StackDisplaySet } from '../data/displaySets';
 import type { Frame } from '../data/frames';
 import { PLANES_PREFIX } from '../data/planes';
@@ -33,7 +35,8 @@ function isCovered(pane: PaneId): boolean {
 
 /** A viewport has painted the frame. */
 export function notePainted(pane: PaneId, { instance, frameNumber, imageId }: Frame): void {
-  if (imageId.startsWith(PLANES_PREFIX) || isCovered(pane) || document.visibilityState !== 'visible') return;
+  const isSeen = document.visibilityState === 'visible' && !isApart() && !isCovered(pane);
+  if (!isSeen || imageId.startsWith(PLANES_PREFIX)) return;
   noteDisplayed(instance.studyInstanceUid, instance.sopInstanceUid, frameNumber);
 }
 
