@@ -110,8 +110,6 @@ export class StackView {
     } else {
       this.stackId = stackId;
       await this.viewport.setStack(stack.frames.map(images.idOf), index);
-      // Marks are drawn after each paint; the last one may have come before the new images had their places.
-      if (this.stackId === stackId) this.viewport.render();
     }
   }
 

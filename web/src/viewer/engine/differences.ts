@@ -1,8 +1,8 @@
 /**
  * Images of differences, made of the frames that a mask takes, and shown in their place.
  *
- * Their ids have a scheme of their own and are otherwise those of the frame: so marks, whose images Cornerstone tells
- * apart by what stands after the scheme, lie on both.
+ * Their ids are a scheme of their own before the id of the frame: so marks, whose images Cornerstone tells apart by what
+ * stands after the first of several schemes, lie on both. A scheme is letters there, and nothing else.
  */
 import { cache, type Types } from '@cornerstonejs/core';
 import type { Frame } from '../data/frames';
@@ -21,11 +21,13 @@ import type { Voi } from '../lut/voi';
 import { findState, presentedVoi } from '../overlays/registry';
 import type { Pane } from '../state/store';
 import { greyValues, imageOf } from './frameLoader';
-import { uriOf } from './metadata';
 import type { StackImages } from './StackView';
 
 /** Masks remembered with the images made of them; the image cache has its own limit. */
 const MASKS_MAX = 24;
+
+const lettersOf = (count: number): string =>
+  String(count).replace(/\d/g, (digit) => 'abcdefghij'.charAt(Number(digit)));
 
 const OWN: StackImages = { key: '', idOf: (frame) => frame.imageId };
 
@@ -53,9 +55,9 @@ export class Differences {
     const known = this.masks.get(name);
     if (known) return known.images;
     this.count += 1;
-    const key = `subtracted-${this.count}:`;
+    const key = `subtracted${lettersOf(this.count)}:`;
     const idOf = (frame: Frame): string =>
-      subtractionOf(subtraction, frame) ? `${key}${uriOf(frame.imageId)}` : frame.imageId;
+      subtractionOf(subtraction, frame) ? `${key}${frame.imageId}` : frame.imageId;
     const images = { key, idOf };
     this.masks.set(name, { chosen: subtraction, images });
     for (const oldest of this.masks.keys()) {

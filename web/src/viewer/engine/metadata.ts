@@ -21,11 +21,11 @@ export function forgetFrames(): void {
   frames.clear();
 }
 
-/** The frame of an image, or of one that is made of it: what stands after the scheme is the same (`subtracted.ts`). */
+/** The frame of an image, or of one that is made of it: what stands after the scheme is the same (`differences.ts`). */
 export const frameOf = (imageId: string): Frame | undefined =>
-  frames.get(imageId) ?? frames.get(`wadors:${uriOf(imageId)}`);
+  frames.get(imageId) ?? frames.get(uriOf(imageId));
 
-/** What Cornerstone tells images of marks apart by. */
+/** What stands after the first scheme. */
 export const uriOf = (imageId: string): string => imageId.slice(imageId.indexOf(':') + 1);
 
 type Provider = (frame: Frame) => unknown;

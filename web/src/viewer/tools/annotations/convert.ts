@@ -40,7 +40,11 @@ export interface Drawn {
   highlighted?: boolean;
   invalidated?: boolean;
   isVisible?: boolean;
-  metadata: Record<string, unknown> & { toolName: string; referencedImageId?: string };
+  metadata: Record<string, unknown> & {
+    toolName: string;
+    referencedImageId?: string;
+    multiSliceReference?: { referencedImageId: string };
+  };
   data: {
     label?: string;
     handles: {
@@ -116,6 +120,17 @@ function handlesOf({ kind, points, controls }: Annotation, geometry: Geometry): 
   return world;
 }
 
+/**
+ * The image that a mark lies on, whether it is shown as stored or subtracted: the last slice it lies on is named too, as
+ * Cornerstone looks only then for other images of the same frame.
+ */
+export const lyingOn = ({
+  imageId,
+}: Frame): Pick<Drawn['metadata'], 'referencedImageId' | 'multiSliceReference'> => ({
+  referencedImageId: imageId,
+  multiSliceReference: { referencedImageId: imageId },
+});
+
 /** What the tool draws for a mark. */
 export function drawnOf(annotation: Annotation, frame: Frame, drawnUid: string): Drawn | null {
   const geometry = geometryOf(frame);
@@ -130,7 +145,7 @@ export function drawnOf(annotation: Annotation, frame: Frame, drawnUid: string):
     isVisible: !isHidden,
     metadata: {
       toolName: TOOL_NAMES[kind],
-      referencedImageId: frame.imageId,
+      ...lyingOn(frame),
       FrameOfReferenceUID: frame.instance.dataset['00200052']?.Value?.[0] ?? frame.instance.sopInstanceUid,
       viewPlaneNormal: [...cross(geometry.rowDirection, geometry.columnDirection)],
       viewUp: geometry.columnDirection.map((each) => -each),

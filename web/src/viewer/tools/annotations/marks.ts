@@ -45,7 +45,7 @@ import { type Chart, chartOf } from './charts';
 import { fromReport, type ReportedMark } from './wire';
 import { copiesOf, placedAmong } from './inSpace';
 import { type MeasurementDocument, shownDocuments, useKeeping } from './keeping';
-import { changedBy, type Drawn, drawnOf, kindOf, pointsOf, TOOL_NAMES } from './convert';
+import { changedBy, type Drawn, drawnOf, kindOf, lyingOn, pointsOf, TOOL_NAMES } from './convert';
 import { geometryOf } from '../../engine/geometry';
 import { manualSpacing, measure, spacingAt, unitOf, type Values } from './measure';
 import { AREA_KINDS, type Annotation, MARK_KINDS, type MarkKind, newUid, type Spacing } from './model';
@@ -342,6 +342,7 @@ function handleCompleted(event: Event): void {
     marking.state.removeAnnotation(drawn.annotationUID);
     return;
   }
+  Object.assign(drawn.metadata, lyingOn(frame));
   const uid = newUid();
   const finish = (knownMm: number | null): void => {
     ourUids.set(drawn.annotationUID, uid);
