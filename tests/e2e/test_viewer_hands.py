@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from pydicom.dataset import Dataset
 
 import make
@@ -38,6 +38,28 @@ def voi(page: Page) -> dict[str, Any]:
 def saved(page: Page, name: str, wanted: Any) -> None:
     """Wait until the server has a preference."""
     until(lambda: page.evaluate(PREFERENCES).get(name) == wanted)
+
+
+def test_the_patient_is_legible_beside_all_tools(open_page: OpenPage, screen_server: ScreenServer) -> None:
+    ct = make.ct_slice(32, PatientID="LEGIBLE-1", PatientName="Waldmueller^Anna Katharina", PatientBirthDate="19610304")
+    screen_server.store(ct)
+    page = open_page(f"/viewer/{ct.StudyInstanceUID}")
+    page.wait_for_function(READY, arg=ct.StudyInstanceUID)
+    name = page.get_by_role("banner").get_by_role("heading", level=1)
+    last = page.get_by_role("toolbar").get_by_role("button").last
+    for width in (1440, 1280, 1024):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function("width => innerWidth === width", arg=width)
+        expect(name).to_have_text("Waldmueller, Anna Katharina")
+        assert name.evaluate(
+            "each => [each, ...each.querySelectorAll('*')].every(e => e.scrollWidth <= e.clientWidth + 1"
+            " || getComputedStyle(e).display === 'inline')"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        last.scroll_into_view_if_needed()
+        box = last.bounding_box()
+        assert box and box["x"] + box["width"] <= width
+        page.screenshot(path=f"/tmp/legible-{width}.png")
 
 
 def test_keys_mouse_and_windows_follow_the_person(open_page: OpenPage, screen_server: ScreenServer) -> None:

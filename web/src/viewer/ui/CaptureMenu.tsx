@@ -11,7 +11,7 @@ export function CaptureMenu() {
     <Menu width={330}>
       <Menu.Target>
         <Tooltip label={t('capture.title')}>
-          <ActionIcon className={toolbarClasses.button} size={34} aria-label={t('capture.title')}>
+          <ActionIcon className={toolbarClasses.button} size={30} aria-label={t('capture.title')}>
             <Camera size={18} strokeWidth={1.75} />
           </ActionIcon>
         </Tooltip>

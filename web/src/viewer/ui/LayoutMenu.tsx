@@ -50,7 +50,7 @@ export function LayoutMenu() {
     <Menu opened={isOpened} onChange={setIsOpened} width={330}>
       <Menu.Target>
         <Tooltip label={t('layout')}>
-          <ActionIcon className={toolbarClasses.button} size={34} aria-label={t('layout')}>
+          <ActionIcon className={toolbarClasses.button} size={30} aria-label={t('layout')}>
             <Icon size={18} strokeWidth={1.75} />
           </ActionIcon>
         </Tooltip>

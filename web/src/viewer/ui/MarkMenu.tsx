@@ -78,7 +78,7 @@ export function MarkMenu() {
         <Tooltip label={t('marks.menu')}>
           <ActionIcon
             className={classes.button}
-            size={34}
+            size={30}
             aria-label={t('marks.menu')}
             aria-pressed={isMarking(tool)}
           >

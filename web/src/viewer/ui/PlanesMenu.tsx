@@ -22,7 +22,7 @@ export function PlanesMenu() {
         <Tooltip label={t('planes.title')}>
           <ActionIcon
             className={toolbarClasses.button}
-            size={34}
+            size={30}
             aria-label={t('planes.title')}
             aria-pressed={isOn}
           >

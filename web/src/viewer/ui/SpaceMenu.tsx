@@ -15,7 +15,7 @@ export function SpaceMenu() {
     <Menu width={330}>
       <Menu.Target>
         <Tooltip label={t('space.title')}>
-          <ActionIcon className={toolbarClasses.button} size={34} aria-label={t('space.title')}>
+          <ActionIcon className={toolbarClasses.button} size={30} aria-label={t('space.title')}>
             <Axis3d size={18} strokeWidth={1.75} />
           </ActionIcon>
         </Tooltip>

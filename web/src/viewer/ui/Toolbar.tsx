@@ -73,7 +73,7 @@ export function ActionButton({ action: { name, run }, icon: Icon, isOn, isDisabl
     >
       <ActionIcon
         className={classes.button}
-        size={34}
+        size={30}
         aria-label={label}
         aria-pressed={isOn}
         disabled={isDisabled}
