@@ -12,6 +12,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -103,12 +104,19 @@ def add_displayed(
     NotAllowed, NotFound. TooLarge: the ranges are more than `displayed_max_bytes`.
     """
     owner = owner_of(principal)
+    # Thousands of instances are not listed while everybody who writes waits, unless another window was here meanwhile:
+    # what it told of may have arrived since.
+    with archive.reading() as session:
+        require_study(session, principal, study_instance_uid)
+        seen = _row(session, owner, study_instance_uid)
+        found = _find_instances(session, study_instance_uid)
     with archive.transaction() as session:
         require_study(session, principal, study_instance_uid)
         # Two windows of one person wait for each other, also before there is a row to wait for.
         session.execute(select(people.c.id).where(people.c.id == owner).with_for_update()).first()
         row = _row(session, owner, study_instance_uid)
-        found = _find_instances(session, study_instance_uid)
+        if row != seen:
+            found = _find_instances(session, study_instance_uid)
         before = _known(row, found)
         after = dict(before)
         for each in found:
@@ -126,6 +134,7 @@ def add_displayed(
     return _told(found, after, completed_at)
 
 
+@lru_cache(maxsize=256)
 def is_picture(sop_class_uid: str, transfer_syntax_uid: str) -> bool:
     """Whether the screen shows an instance with pixels as a picture, or as a stack of them."""
     if get_syntax(transfer_syntax_uid).is_video:
@@ -163,8 +172,8 @@ def _find_instances(session: Connection, study_instance_uid: str) -> list[_Insta
             instances.c.sop_instance_uid,
             instances.c.number_of_frames,
             series.c.series_instance_uid,
-            classes.c.uid.label("sop_class_uid"),
-            syntaxes.c.uid.label("transfer_syntax_uid"),
+            classes.c.uid,
+            syntaxes.c.uid,
         )
         .join(series, series.c.id == instances.c.series_key)
         .join(studies, studies.c.id == series.c.study_key)
@@ -179,9 +188,9 @@ def _find_instances(session: Connection, study_instance_uid: str) -> list[_Insta
         .order_by(instances.c.id)
     )
     return [
-        _Instance(row.id, row.sop_instance_uid, row.series_instance_uid, row.number_of_frames)
-        for row in session.execute(query)
-        if is_picture(row.sop_class_uid, row.transfer_syntax_uid)
+        _Instance(key, uid, series_uid, frames)
+        for key, uid, frames, series_uid, sop_class_uid, transfer_syntax_uid in session.execute(query)
+        if is_picture(sop_class_uid, transfer_syntax_uid)
     ]
 
 
