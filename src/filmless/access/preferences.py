@@ -7,12 +7,12 @@ import re
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from filmless.access import audit
 from filmless.access.policy import Action, require
 from filmless.access.principal import Principal
-from filmless.access.tables import preferences
+from filmless.access.tables import people, preferences
 from filmless.archive.database import insert_for
 from filmless.errors import NotAllowed, Refused, TooLarge
 
@@ -83,6 +83,11 @@ def _record(session: Any, principal: Principal, name: str) -> None:
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise Refused(f"{name!r} is no name of a preference: letters and digits, 40 at most, a small letter first")
+
+
+def lock_owner(session: Connection, owner: int) -> None:
+    """Make other windows of one person wait, also before there is a row of theirs to wait for."""
+    session.execute(select(people.c.id).where(people.c.id == owner).with_for_update()).first()
 
 
 def owner_of(principal: Principal) -> int:

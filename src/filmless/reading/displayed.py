@@ -19,9 +19,9 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from filmless.access import audit
-from filmless.access.preferences import owner_of
+from filmless.access.preferences import lock_owner, owner_of
 from filmless.access.principal import Principal
-from filmless.access.tables import displayed, people
+from filmless.access.tables import displayed
 from filmless.archive import Archive
 from filmless.archive.tables import instances, series, studies, uids
 from filmless.dicom.syntaxes import get_syntax
@@ -112,8 +112,7 @@ def add_displayed(
         found = _find_instances(session, study_instance_uid)
     with archive.transaction() as session:
         require_study(session, principal, study_instance_uid)
-        # Two windows of one person wait for each other, also before there is a row to wait for.
-        session.execute(select(people.c.id).where(people.c.id == owner).with_for_update()).first()
+        lock_owner(session, owner)
         row = _row(session, owner, study_instance_uid)
         if row != seen:
             found = _find_instances(session, study_instance_uid)

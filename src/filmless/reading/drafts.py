@@ -15,9 +15,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from filmless.access import audit
-from filmless.access.preferences import owner_of
+from filmless.access.preferences import lock_owner, owner_of
 from filmless.access.principal import Principal
-from filmless.access.tables import people
 from filmless.archive import Archive
 from filmless.errors import Conflict, Refused, TooLarge
 from filmless.reading.sources import require_study
@@ -96,8 +95,7 @@ def change_draft(archive: Archive, principal: Principal, study_instance_uid: str
     owner = owner_of(principal)
     with archive.transaction() as session:
         require_study(session, principal, study_instance_uid)
-        # Two windows of one person wait for each other, also before there is a draft to wait for.
-        session.execute(select(people.c.id).where(people.c.id == owner).with_for_update()).first()
+        lock_owner(session, owner)
         row = _row(session, owner, study_instance_uid)
         if row is None and change.revision:
             raise Conflict("the draft that was changed is there no more: it became a report, or was given up")

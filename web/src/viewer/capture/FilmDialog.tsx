@@ -13,6 +13,7 @@ import type { FilmProgress } from './film';
 import { lengthOf, rangeWithin, rateWithin } from './filmPlan';
 import { useOutput } from './state';
 import { IdentityChoice, useWork, WorkProgress } from './work';
+import { RangeFields } from './RangeFields';
 
 const close = (): void => useOutput.setState({ dialog: null });
 
@@ -58,24 +59,7 @@ function FilmForm({ id, stack, limits }: { id: PaneId; stack: StackDisplaySet; l
   return (
     <Stack gap="md">
       <Group grow align="start">
-        <NumberInput
-          label={t('film.from')}
-          min={1}
-          max={count}
-          allowDecimal={false}
-          disabled={isWorking}
-          value={asked.from + 1}
-          onChange={(value) => setAsked({ ...asked, from: Number(value || 1) - 1 })}
-        />
-        <NumberInput
-          label={t('film.to')}
-          min={1}
-          max={count}
-          allowDecimal={false}
-          disabled={isWorking}
-          value={asked.to + 1}
-          onChange={(value) => setAsked({ ...asked, to: Number(value || count) - 1 })}
-        />
+        <RangeFields asked={asked} count={count} isDisabled={isWorking} onChange={setAsked} />
         <NumberInput
           label={t('cine.rate')}
           min={RATE_MIN}

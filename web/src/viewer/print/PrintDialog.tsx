@@ -7,6 +7,7 @@ import type { Identity } from '../capture/captions';
 import { rangeWithin } from '../capture/filmPlan';
 import { useOutput } from '../capture/state';
 import { IdentityChoice, useWork, WorkProgress } from '../capture/work';
+import { RangeFields } from '../capture/RangeFields';
 import { instanceThumbnailUrl } from '../data/dicomweb';
 import { useTexts } from '../i18n';
 import { stackOf, useViewer } from '../state/store';
@@ -112,24 +113,7 @@ function PrintForm() {
         />
         {source === 'series' && (
           <Group grow align="start">
-            <NumberInput
-              label={t('film.from')}
-              min={1}
-              max={count}
-              allowDecimal={false}
-              disabled={isWorking}
-              value={asked.from + 1}
-              onChange={(value) => setAsked({ ...asked, from: whole(value, 1) - 1 })}
-            />
-            <NumberInput
-              label={t('film.to')}
-              min={1}
-              max={count}
-              allowDecimal={false}
-              disabled={isWorking}
-              value={asked.to + 1}
-              onChange={(value) => setAsked({ ...asked, to: whole(value, count) - 1 })}
-            />
+            <RangeFields asked={asked} count={count} isDisabled={isWorking} onChange={setAsked} />
             <NumberInput
               label={t('print.every')}
               min={1}

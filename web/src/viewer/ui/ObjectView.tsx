@@ -8,7 +8,7 @@ import { asFailure } from '../data/errors';
 import { type Rendered, renderedOf } from '../data/rendered';
 import { useTexts } from '../i18n';
 import type { PaneId } from '../state/layout';
-import { useViewer } from '../state/store';
+import { AttributesButton } from './AttributesButton';
 import { FailureText } from './FailureText';
 import { ObjectCard } from './ObjectCard';
 import classes from './ObjectView.module.css';
@@ -45,14 +45,7 @@ function InPlace({ displaySet, rendered }: { displaySet: ObjectDisplaySet; rende
       <div className={classes.bar}>
         <span className={classes.kind}>{kind}</span>
         <span className={classes.title}>{title}</span>
-        <Button
-          variant="subtle"
-          color="gray"
-          size="compact-xs"
-          onClick={() => useViewer.setState({ hasTags: true })}
-        >
-          {t('object.attributes')}
-        </Button>
+        <AttributesButton />
         <Button
           component="a"
           href={rendered.url}

@@ -7,7 +7,7 @@ import { asFailure } from '../data/errors';
 import { type Texts, useTexts } from '../i18n';
 import { screenScale } from '../state/screenScale';
 import { useSpace } from '../state/space';
-import { useViewer } from '../state/store';
+import { AttributesButton } from '../ui/AttributesButton';
 import { leadOf, nameOf, type Waveform, type WaveformGroup } from './leads';
 import { stretchLength, stretchQuery } from './samples';
 import { type Arrangement, arrangementsFor, GAINS, hasTwelveLeads, SPEEDS } from './sheet';
@@ -142,16 +142,7 @@ export function WaveformBar({ displaySet, waveform, groups, group, view, isNarro
           {t('waveform.notMeasured')}
         </Button>
       )}
-      {!isNarrow && (
-        <Button
-          variant="subtle"
-          color="gray"
-          size="compact-xs"
-          onClick={() => useViewer.setState({ hasTags: true })}
-        >
-          {t('object.attributes')}
-        </Button>
-      )}
+      {!isNarrow && <AttributesButton />}
     </div>
   );
 }
